@@ -1,0 +1,1 @@
+"""The words every station shares: records, commands, contracts. Numpy only."""

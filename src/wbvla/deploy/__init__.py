@@ -1,0 +1,1 @@
+"""The two-rate runtime: policy server, robot loop, safety. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Robots as data: tables of facts, and what follows from them by numpy alone."""
