@@ -14,7 +14,9 @@ FLAG_NAMES = ("s_x", "s_y", "s_psi")
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What a VLA may ask of the controller (WholeBodyVLA, arXiv 2512.11047): start or stop along an axis, and how high to stand.
+    """What a VLA may ask of the controller: start or stop along each axis, and how high to stand.
+
+    Source: WholeBodyVLA, arXiv 2512.11047.
 
     Right-handed body frame: x forward, y left, psi counter-clockwise seen from above.
     """
@@ -77,7 +79,7 @@ def smooth_flags(sbar: Array, flags: Array, shaping: Shaping) -> Array:
 
 
 def reference_velocity(sbar: Array, goal_speed: Array, shaping: Shaping, tanh: Any = np.tanh) -> Array:
-    """v_ref = v_goal tanh(alpha sbar) [m/s, m/s, rad/s]: rises without a jump, holds, returns to 0 without crossing it."""
+    """v_ref = v_goal tanh(alpha sbar) [m/s, m/s, rad/s]: no jump at onset, holds, returns to 0 without crossing."""
     return goal_speed * tanh(shaping.alpha * sbar)
 
 

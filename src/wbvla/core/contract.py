@@ -1,4 +1,4 @@
-"""What an artefact promises, and the folder that holds it: refused, with the difference named, where it does not fit."""
+"""What an artefact promises and the folder that holds it; refused, difference named, where it does not fit."""
 
 import json
 import os

@@ -15,11 +15,7 @@ class MetricLog:
 
     def __init__(self, path: Path, keep_below_step: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [
-            row
-            for row in read_metrics(path)
-            if keep_below_step is None or row.get("step", -1) < keep_below_step
-        ]
+        kept = [row for row in read_metrics(path) if keep_below_step is None or row.get("step", -1) < keep_below_step]
         self._file = path.open("w")
         for row in kept:
             self.write(row)

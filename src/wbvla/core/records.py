@@ -112,9 +112,7 @@ class Action:
         """Inverse of `vectors`; flags are rounded to the nearest of -1, 0, 1."""
         flags = np.clip(np.rint(rows[:, -4:-1]), -1, 1).astype(np.int64)
         arms, grippers = rows[:, :-6], np.clip(rows[:, -6:-4], 0.0, 1.0)
-        return Action(
-            rate_hz=rate_hz, arm_targets=arms, grippers=grippers, flags=flags, height_m=rows[:, -1]
-        )
+        return Action(rate_hz=rate_hz, arm_targets=arms, grippers=grippers, flags=flags, height_m=rows[:, -1])
 
 
 @dataclass(frozen=True, kw_only=True)

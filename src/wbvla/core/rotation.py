@@ -46,7 +46,7 @@ def quat_from_rpy(rpy: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 4"]:
     )
 
 
-def yaw_of(q: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b"]:
+def yaw_of(q: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b"] | np.floating:
     """Heading of the body x-axis in the world plane [rad]."""
     w, x, y, z = np.moveaxis(q, -1, 0)
     return np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
@@ -60,6 +60,4 @@ def wrap_angle(angle: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b"
 def projected_gravity(q: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b 3"]:
     """Unit vector of gravity seen from a body with orientation q (world from body); upright = (0, 0, -1)."""
     w, x, y, z = np.moveaxis(q, -1, 0)
-    return np.stack(
-        [-2.0 * (x * z - w * y), -2.0 * (y * z + w * x), -(1.0 - 2.0 * (x * x + y * y))], axis=-1
-    )
+    return np.stack([-2.0 * (x * z - w * y), -2.0 * (y * z + w * x), -(1.0 - 2.0 * (x * x + y * y))], axis=-1)
