@@ -1,0 +1,1 @@
+"""Trials through the deployed loop, numbers with intervals, one report."""
