@@ -1,0 +1,1 @@
+"""A body and a driver make episodes."""

@@ -1,0 +1,1 @@
+"""Latent action models: two frames become a few discrete codes."""

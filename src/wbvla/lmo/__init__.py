@@ -1,0 +1,1 @@
+"""The low-level controller: commands become joint targets, by reinforcement learning."""

@@ -1,0 +1,1 @@
+"""Worlds in MuJoCo: robots, rooms, tasks, cameras, bodies and batched engines."""

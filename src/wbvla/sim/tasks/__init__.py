@@ -1,0 +1,1 @@
+"""Tasks: a world, instructions, a start distribution, sub-goals and success as functions of world state."""
