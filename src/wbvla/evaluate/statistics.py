@@ -120,7 +120,8 @@ class Difference:
 def newcombe_difference(first: tuple[int, int], second: tuple[int, int], confidence: float = 0.95) -> Difference:
     """Interval of `rate(first) - rate(second)`, each an independent (successes, trials), by square-and-add.
 
-    Newcombe, Statistics in Medicine 17 (1998), method 10, on Wilson's intervals. Raises ConfigError when one has no trial.
+    Newcombe, Statistics in Medicine 17 (1998), method 10, on Wilson's intervals.
+    Raises ConfigError when one has no trial.
     """
     if first[1] == 0 or second[1] == 0:
         raise ConfigError(f"a difference of rates needs trials on both sides, not {first} and {second}")

@@ -1,0 +1,115 @@
+"""Builds .venv from constraints.txt without CUDA packages, then finds the OpenGL that renders off-screen."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+CPU_TORCH = "https://download.pytorch.org/whl/cpu"
+GL_CHOICE = VENV / "wbvla-gl"
+GL_BACKENDS = ("egl", "osmesa")
+GL_PACKAGES = ("libegl1", "libgles2", "libgl1", "libgl1-mesa-dri", "libosmesa6")
+DRAW = """
+import mujoco
+scene = '<mujoco><worldbody><light pos="0 0 3"/><geom size=".3" rgba="1 0 0 1"/></worldbody></mujoco>'
+model = mujoco.MjModel.from_xml_string(scene)
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+renderer = mujoco.Renderer(model, 48, 64)
+renderer.update_scene(data)
+picture = renderer.render()
+renderer.close()
+raise SystemExit(0 if picture.shape == (48, 64, 3) and picture.max() > 60 else 3)
+"""
+
+
+def say(text: str) -> None:
+    """One line on standard error, where pip's own output does not mix with it."""
+    sys.stderr.write(f"set-up: {text}\n")
+
+
+def pip(*args: str) -> None:
+    """Run the environment's pip; its failure ends the set-up with pip's message."""
+    done = subprocess.run([PYTHON, "-m", "pip", "--disable-pip-version-check", *args])
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
+
+
+def torch_pin() -> str:
+    """The exact torch that constraints.txt names."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return next(line for line in lines if line.startswith("torch=="))
+
+
+def torch_without_cuda(options: list[str]) -> bool:
+    """Whether pip, with these options, would take a torch that brings no CUDA packages; downloads nothing."""
+    plan = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--dry-run", "--quiet"]
+    plan += ["--ignore-installed", "--no-deps", "--report", "-", torch_pin(), *options]
+    done = subprocess.run(plan, capture_output=True, text=True)
+    if done.returncode != 0:
+        return False
+    needs = json.loads(done.stdout)["install"][0]["metadata"].get("requires_dist", [])
+    linux = sys.platform == "linux"
+    return not (linux and any(n.startswith(("nvidia-", "cuda-", "triton")) for n in needs))
+
+
+def install_packages() -> None:
+    """Everything in constraints.txt that the extra `all` asks for; torch's CPU build unless asked otherwise."""
+    if not PYTHON.exists():
+        say(f"making {VENV} with {sys.executable} ({sys.version.split()[0]})")
+        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    options: list[str] = []
+    if os.environ.get("WBVLA_TORCH") != "cuda" and not torch_without_cuda(options):
+        options = ["--extra-index-url", CPU_TORCH]
+        if not torch_without_cuda(options):
+            say(f"no CPU build of {torch_pin()} in reach (tried your package index and {CPU_TORCH}).")
+            say("With an NVIDIA GPU and room for 5 GB run: WBVLA_TORCH=cuda make setup")
+            raise SystemExit(1)
+    say("installing packages (some minutes the first time)")
+    pip("install", "--quiet", *options, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[all]")
+
+
+def draws(backend: str) -> bool:
+    """Whether mujoco really renders a picture off-screen with this OpenGL, tried in a process of its own."""
+    environment = {**os.environ, "MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
+    try:
+        done = subprocess.run([PYTHON, "-c", DRAW], env=environment, capture_output=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def find_opengl() -> str | None:
+    """The first backend that draws, or None."""
+    return next((b for b in GL_BACKENDS if draws(b)), None)
+
+
+def settle_opengl() -> None:
+    """Remember a backend that draws; as root on Debian install its packages, else print the one command."""
+    backend = find_opengl()
+    command = ["apt-get", "-q", "install", "-y", *GL_PACKAGES]
+    if backend is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        say("no OpenGL for off-screen pictures; installing Debian's packages")
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "-q", "update"], env=environment, stdout=sys.stderr)
+        subprocess.run(command, env=environment, stdout=sys.stderr)
+        backend = find_opengl()
+    if backend is None:
+        GL_CHOICE.unlink(missing_ok=True)
+        say("no OpenGL draws off-screen here, so simulation has no camera pictures. Run")
+        say(f"    sudo apt-get update && sudo {' '.join(command).replace(' -q', '')}")
+        say("and then `make setup` again.")
+        raise SystemExit(1)
+    GL_CHOICE.write_text(backend + "\n")
+    say(f"off-screen OpenGL: {backend}")
+
+
+if __name__ == "__main__":
+    install_packages()
+    settle_opengl()
+    say("done; `make demo` walks the whole loop, `.venv/bin/wbvla doctor` checks this computer")
