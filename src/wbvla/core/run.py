@@ -5,10 +5,16 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import types
+import typing
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from wbvla.core.errors import ConfigError
 from wbvla.core.files import write_json
+
+Config = TypeVar("Config")
 
 TRACKED = ("numpy", "torch", "mujoco", "rsl-rl-lib", "transformers", "onnxruntime", "pyarrow", "av")
 
@@ -26,6 +32,38 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return getattr(value, "__name__", repr(value))
+
+
+def rebuild(kind: type[Config], value: Mapping[str, Any]) -> Config:
+    """Inverse of `plain` for a config dataclass of numbers, words, paths, tuples, mappings and further dataclasses.
+
+    Raises ConfigError naming an unknown or a missing field.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind) if f.init}  # pyright: ignore[reportArgumentType]
+    if set(value) - known:
+        unknown = ", ".join(sorted(set(value) - known))
+        raise ConfigError(f"{kind.__name__} has no field {unknown}; it has {', '.join(sorted(known))}")
+    try:
+        return kind(**{name: _typed(hints[name], entry) for name, entry in value.items()})
+    except TypeError as error:
+        raise ConfigError(f"{kind.__name__} cannot be built from {sorted(value)}: {error}") from error
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """One JSON value as the type that a field is declared with."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        rest = [a for a in args if a is not type(None)]
+        return None if value is None or not rest else _typed(rest[0], value)
+    if origin is tuple:
+        inner = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
+        return tuple(_typed(kind, entry) for kind, entry in zip(inner, value))
+    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
+        return rebuild(typing.cast(type, hint), value)
+    if isinstance(value, Mapping) and len(args) == 2:
+        return {key: _typed(args[1], entry) for key, entry in value.items()}
+    return Path(value) if hint is Path else value
 
 
 def commit() -> str:
