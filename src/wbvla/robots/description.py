@@ -97,11 +97,34 @@ class HandFacts:
     link: str
     """last arm link it is fixed to"""
     palm_xyz: tuple[float, float, float]
-    """point between the fingers in the link frame [m]"""
+    """point between the finger tips in the link frame [m]"""
+    rpy: tuple[float, float, float]
+    """hand frame in the link frame [rad]: x along the fingers, z the way they close, y across the palm"""
+    mass: float
+    """palm and two fingers together, on top of the link's own mass [kg]"""
+    com_xyz: tuple[float, float, float]
+    """centre of that mass in the link frame [m]"""
     stroke_m: float
     """opening between the fingers when fully open [m]"""
     force: float
     """largest grip force [N]"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeFacts:
+    """One primitive fixed to a link: part of what it looks like, or what it touches things with."""
+
+    link: str
+    kind: str
+    """`box`, `sphere`, `ellipsoid`, `cylinder` or `capsule`; the last two point along their own z"""
+    size: tuple[float, ...]
+    """box, ellipsoid: half sizes; sphere: radius; cylinder, capsule: radius, half length [m]"""
+    xyz: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """[m]"""
+    rpy: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """[rad]"""
+    colour: str = "shell"
+    """name in the palette of `sim/appearance.py`; unused for colliders"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +160,10 @@ class RobotSpec:
     imus: tuple[ImuFacts, ...]
     hands: tuple[HandFacts, HandFacts]
     """left, right"""
+    shells: tuple[ShapeFacts, ...] = ()
+    """what it looks like, without mass or contact"""
+    colliders: tuple[ShapeFacts, ...] = ()
+    """what touches objects and furniture besides soles and grippers"""
     sources: tuple[str, ...]
     """where the figures come from"""
 
@@ -146,9 +173,20 @@ class RobotSpec:
             unknown = [n for n in getattr(self, group) if n not in names]
             if unknown:
                 raise ConfigError(f"{self.name}.{group} names unknown joints {unknown}; known: {list(names)}")
+        self._check_links()
         low, high = self.height_range_m
         if not low < self.nominal_height_m < high:
             raise ConfigError(f"{self.name}: nominal height {self.nominal_height_m} outside {low}..{high} m")
+
+    def _check_links(self) -> None:
+        links = {link.name for link in self.links}
+        used = [*self.foot_links, self.root_link, self.torso_link, *(h.link for h in self.hands)]
+        used += [c.link for c in self.cameras if c.link != "world"] + [i.link for i in self.imus]
+        used += [s.link for s in (*self.shells, *self.colliders)]
+        used += [name for j in self.joints for name in (j.parent, j.child)]
+        unknown = sorted(set(used) - links)
+        if unknown:
+            raise ConfigError(f"{self.name} uses unknown links {unknown}; known: {sorted(links)}")
 
     @cached_property
     def joint_names(self) -> tuple[str, ...]:
