@@ -71,7 +71,7 @@ def install_packages() -> None:
             say("With an NVIDIA GPU and room for 5 GB run: WBVLA_TORCH=cuda make setup")
             raise SystemExit(1)
     say("installing packages (some minutes the first time)")
-    pip("install", "--quiet", *options, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[all]")
+    pip("install", "-qq", *options, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[all]")
 
 
 def draws(backend: str) -> bool:
