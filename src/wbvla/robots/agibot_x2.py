@@ -27,9 +27,9 @@ DRIVES = {
 }
 # Legs: the squat table (robots/kinematics.py) at the nominal height, so that the default pose stands flat.
 DEFAULT_POSE = {
-    "hip_pitch": -0.4094,
-    "knee": 0.7701,
-    "ankle_pitch": -0.3607,
+    "hip_pitch": -0.3749,
+    "knee": 0.7693,
+    "ankle_pitch": -0.3944,
     "shoulder_pitch": 0.2,
     "left_shoulder_roll": 0.2,
     "right_shoulder_roll": -0.2,

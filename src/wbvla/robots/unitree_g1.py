@@ -6,9 +6,9 @@ from wbvla.robots.table import Drive, RobotTable, read_table
 
 # Legs: the squat table (robots/kinematics.py) at the nominal height, so that the default pose stands flat.
 DEFAULT_POSE = {
-    "hip_pitch": -0.4,
-    "knee": 0.8,
-    "ankle_pitch": -0.4,
+    "hip_pitch": -0.4736,
+    "knee": 0.96,
+    "ankle_pitch": -0.4864,
     "shoulder_pitch": 0.2,
     "left_shoulder_roll": 0.2,
     "right_shoulder_roll": -0.2,
