@@ -1,0 +1,162 @@
+"""Many files, one commit: everything is staged aside, entered in a journal, then renamed; a kill leaves old or new.
+
+The journal is the point of no return: before it, recovery removes what was staged; after it, recovery finishes.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from wbvla.core.errors import DataError
+from wbvla.core.files import fsync_folder
+
+STAGING = ".staging"
+JOURNAL, LOCK = "journal.json", "lock"
+ADD, REPLACE = "add", "replace"
+
+
+def _unwatched(step: str) -> None:
+    """Default watcher of a Disk: nobody looks."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The durable operations of a commit; `watch` hears of each before and after it (crash tests kill there)."""
+
+    watch: Callable[[str], None] = _unwatched
+
+    def flush(self, path: Path) -> None:
+        """fsync one file."""
+        self.watch(f"before fsync {path.name}")
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self.watch(f"after fsync {path.name}")
+
+    def move(self, source: Path, target: Path) -> None:
+        """Rename and make the rename durable; missing folders are made, durably."""
+        self._make_folder(target.parent)
+        self.watch(f"before rename {target.name}")
+        os.replace(source, target)
+        self.watch(f"after rename {target.name}")
+        fsync_folder(target.parent)
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a whole file aside, fsync and rename it into place."""
+        aside = path.with_name(f".{path.name}.tmp")
+        self.watch(f"before write {path.name}")
+        aside.write_bytes(content)
+        self.flush(aside)
+        self.move(aside, path)
+
+    def remove(self, path: Path) -> None:
+        """Unlink a file durably."""
+        self.watch(f"before unlink {path.name}")
+        path.unlink(missing_ok=True)
+        fsync_folder(path.parent)
+        self.watch(f"after unlink {path.name}")
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            fsync_folder(folder.parent)
+
+
+def as_json(value: Any) -> bytes:
+    """A JSON document as bytes; NaN refused."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
+class Commit:
+    """A set of files that appear together. Stage each under its final relative name, then `apply`."""
+
+    def __init__(self, root: Path, disk: Disk, kind: str = ADD) -> None:
+        self._root, self._disk, self._kind = Path(root), disk, kind
+        self._moves: list[tuple[str, str]] = []
+        (self._root / STAGING).mkdir(parents=True, exist_ok=True)
+
+    def stage(self, name: str) -> Path:
+        """The path to write the future `name` to; files appear in the order they were staged."""
+        aside = f"{STAGING}/{len(self._moves):06d}{Path(name).suffix}"
+        self._moves.append((aside, name))
+        return self._root / aside
+
+    def stage_bytes(self, name: str, content: bytes) -> None:
+        """Stage a small file."""
+        self.stage(name).write_bytes(content)
+
+    def staged(self) -> list[tuple[str, Path]]:
+        """Final name and present path of each file staged so far."""
+        return [(name, self._root / aside) for aside, name in self._moves]
+
+    def apply(self) -> None:
+        """Make all staged files durable, write the journal, rename in order, drop the journal."""
+        for aside, _ in self._moves:
+            self._disk.flush(self._root / aside)
+        fsync_folder(self._root / STAGING)
+        journal = {"kind": self._kind, "moves": [list(m) for m in self._moves]}
+        self._disk.write(self._root / STAGING / JOURNAL, as_json(journal))
+        replay(self._root, self._disk)
+
+    def abandon(self) -> None:
+        """Remove what was staged."""
+        for aside, _ in self._moves:
+            (self._root / aside).unlink(missing_ok=True)
+        self._moves.clear()
+
+
+def pending(root: Path) -> str | None:
+    """Kind of the commit that is under way or was interrupted after its point of no return; None when there is none."""
+    path = Path(root) / STAGING / JOURNAL
+    try:
+        return str(json.loads(path.read_bytes())["kind"])
+    except FileNotFoundError:
+        return None
+
+
+def replay(root: Path, disk: Disk) -> None:
+    """Finish the renames of the journal, if there is one. Raises DataError when a staged file has vanished."""
+    path = Path(root) / STAGING / JOURNAL
+    if not path.is_file():
+        return
+    for aside, name in json.loads(path.read_bytes())["moves"]:
+        source, target = Path(root) / aside, Path(root) / name
+        if source.exists():
+            disk.move(source, target)
+        elif not target.exists():
+            raise DataError(f"{root}: the interrupted commit lacks {name}; run `wbvla data repair {root}`")
+    disk.remove(path)
+
+
+def recover(root: Path, disk: Disk) -> None:
+    """Finish an interrupted commit, then remove whatever else lies in the staging folder. Needs the lock."""
+    staging = Path(root) / STAGING
+    if not staging.is_dir():
+        return
+    replay(root, disk)
+    for path in staging.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def lock(root: Path) -> IO[bytes]:
+    """Take the dataset for writing until the handle is closed; raises DataError when another process has it."""
+    path = Path(root) / STAGING / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = path.open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise DataError(f"{root} is being written by another process; wait for it or stop it") from error
+    return handle

@@ -1,0 +1,256 @@
+"""Reading: columns and frames of a dataset by integer index, windows with padding masks; worker-friendly."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from wbvla.core.errors import DataError
+from wbvla.core.files import sha256_of
+from wbvla.data import tables
+from wbvla.data.format import CONTRACT, INFO, LABELS, STATS, TASKS, TRUTH_PATH, Feature, Info, read_info
+from wbvla.data.journal import REPLACE, pending
+from wbvla.data.transforms import resize
+from wbvla.data.video import VideoCache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """Where one episode lies."""
+
+    index: int
+    length: int
+    """frames"""
+    start: int
+    """global index of its first frame"""
+    tasks: tuple[str, ...]
+    data: tuple[int, int]
+    """chunk and file of its parquet"""
+    videos: Mapping[str, tuple[int, int, int]]
+    """per camera: chunk and file of its mp4, and the number of its first frame there"""
+
+
+class Dataset:
+    """A committed dataset, read only. Safe to pass to worker processes: each opens its own files."""
+
+    def __init__(self, root: Path, max_open_videos: int = 16, max_cached_episodes: int = 64) -> None:
+        self.root = Path(root)
+        if pending(self.root) == REPLACE:
+            raise DataError(
+                f"{root}: files are being replaced, or were when a process died; `wbvla data repair {root}`"
+            )
+        self.info: Info = read_info(self.root)
+        self.tasks: list[str] = tables.read_tasks(self.root / TASKS)
+        self.episodes: list[Episode] = read_episodes(self.root, self.info)
+        self._videos = VideoCache(self.info.fps, max_open_videos)
+        self._cache: OrderedDict[tuple[int, str], np.ndarray] = OrderedDict()
+        self._capacity = max_cached_episodes * max(len(self.info.columns), 1)
+        self._first_rows: dict[Path, int] = {}
+
+    def __len__(self) -> int:
+        """Frames of all episodes."""
+        return self.num_frames
+
+    @property
+    def fps(self) -> int:
+        return self.info.fps
+
+    @property
+    def robot(self) -> str:
+        return self.info.robot
+
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        return self.info.features
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return self.info.cameras
+
+    @property
+    def num_episodes(self) -> int:
+        return len(self.episodes)
+
+    @property
+    def num_frames(self) -> int:
+        return sum(e.length for e in self.episodes)
+
+    @cached_property
+    def starts(self) -> Shaped[np.ndarray, " episode"]:
+        """Global index of each episode's first frame, counted over `episodes`."""
+        return np.cumsum([0, *(e.length for e in self.episodes)])[:-1]
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """What the recording promises (meta/contract.json); empty for datasets made elsewhere."""
+        return self._json(CONTRACT)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Which model wrote which latent columns (meta/labels.json)."""
+        return self._json(LABELS)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """meta/stats.json, or empty when `stats.write_stats` has not been run."""
+        return self._json(STATS)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of info.json: changes with every commit and every labelling."""
+        return sha256_of(self.root / INFO)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """Episode and frame in it of a global frame index."""
+        if not 0 <= index < self.num_frames:
+            raise DataError(f"frame {index} asked, {self.root} has {self.num_frames}")
+        episode = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return episode, int(index - self.starts[episode])
+
+    def columns(self, episode: int, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """Columns of one episode, (T,) or (T, n); all of them when no name is given. Treat as read only."""
+        wanted = list(names) or list(self.info.columns)
+        for name in wanted:
+            if name not in self.info.columns:
+                raise DataError(f"no column {name!r} in {self.root}; it has {', '.join(self.info.columns)}")
+        missing = [n for n in wanted if (episode, n) not in self._cache]
+        if missing:
+            loaded = self._load(self._episode(episode), missing)
+        else:
+            loaded = {}
+        result = {n: loaded[n] if n in loaded else self._cache[episode, n] for n in wanted}
+        for name, value in result.items():
+            self._cache[episode, name] = value
+            self._cache.move_to_end((episode, name))
+        while len(self._cache) > self._capacity:
+            self._cache.popitem(last=False)
+        return result
+
+    def column(self, name: str) -> np.ndarray:
+        """One column over all frames."""
+        return np.concatenate([self.columns(e.index, [name])[name] for e in self.episodes])
+
+    def frames(
+        self, camera: str, episode: int, indices: Sequence[int], size: tuple[int, int] | None = None
+    ) -> UInt8[np.ndarray, "frame height width 3"]:
+        """Frames of one camera by number in the episode; resized to `size` (height, width) [px] when given."""
+        record = self._episode(episode)
+        for i in indices:
+            if not 0 <= i < record.length:
+                raise DataError(f"frame {i} asked, episode {episode} of {self.root} has {record.length}")
+        chunk, file, first = self._video(camera, record)
+        path = self.root / self.info.video_path.format(video_key=camera, chunk_index=chunk, file_index=file)
+        rgb = self._videos.get(path).read([first + int(i) for i in indices])
+        return rgb if size is None else resize(rgb, size)
+
+    def instruction(self, episode: int, frame: int = 0) -> str:
+        """The words that hold at a frame."""
+        return self.tasks[int(self.columns(episode, ["task_index"])["task_index"][frame])]
+
+    def window(
+        self,
+        episode: int,
+        frame: int,
+        offsets: Mapping[str, Sequence[int]],
+        size: tuple[int, int] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """For each feature, its values at `frame + offset` for each offset, and `<feature>_is_pad`.
+
+        An index before the first or after the last frame is clamped and marked as padding. Frames come as uint8.
+        """
+        length = self._episode(episode).length
+        result: dict[str, np.ndarray] = {}
+        for name, steps in offsets.items():
+            indices = frame + np.asarray(steps, dtype=np.int64)
+            clamped = np.clip(indices, 0, length - 1)
+            if name in self.cameras:
+                result[name] = self.frames(name, episode, clamped.tolist(), size)
+            else:
+                result[name] = self.columns(episode, [name])[name][clamped]
+            result[f"{name}_is_pad"] = indices != clamped
+        return result
+
+    def load_video(
+        self, camera: str, size: tuple[int, int], episodes: Sequence[int] | None = None
+    ) -> UInt8[np.ndarray, "frame height width 3"]:
+        """A whole camera in memory, resized to (height, width) [px], episodes in order; for small datasets."""
+        chosen = self.episodes if episodes is None else [self._episode(e) for e in episodes]
+        rgb = np.empty((sum(e.length for e in chosen), *size, 3), dtype=np.uint8)
+        at = 0
+        for record in chosen:
+            rgb[at : at + record.length] = self.frames(camera, record.index, range(record.length), size)
+            at += record.length
+        return rgb
+
+    def truth(self, episode: int) -> dict[str, np.ndarray]:
+        """Privileged arrays kept beside an episode, for evaluation only; empty when there are none."""
+        path = self.root / TRUTH_PATH.format(episode_index=self._episode(episode).index)
+        if not path.is_file():
+            return {}
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def close(self) -> None:
+        """Close the open videos."""
+        self._videos.close()
+
+    def _episode(self, episode: int) -> Episode:
+        if not 0 <= episode < self.num_episodes:
+            raise DataError(f"episode {episode} asked, {self.root} has {self.num_episodes}")
+        return self.episodes[episode]
+
+    def _video(self, camera: str, record: Episode) -> tuple[int, int, int]:
+        if camera not in record.videos:
+            raise DataError(f"no camera {camera!r} in {self.root}; it has {', '.join(self.cameras)}")
+        return record.videos[camera]
+
+    def _load(self, record: Episode, names: Sequence[str]) -> dict[str, np.ndarray]:
+        chunk, file = record.data
+        path = self.root / self.info.data_path.format(chunk_index=chunk, file_index=file)
+        if path not in self._first_rows:
+            self._first_rows[path] = tables.first_index(path)
+        features = {n: self.info.features[n] for n in names}
+        return tables.read_frames(path, features, record.start - self._first_rows[path], record.length)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.root / name
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def read_episodes(root: Path, info: Info) -> list[Episode]:
+    """The committed episodes in order; raises DataError when info.json promises more than the meta files hold."""
+    rows: dict[int, dict[str, Any]] = {}
+    for path in sorted((Path(root) / "meta/episodes").glob("chunk-*/file-*.parquet")):
+        table = tables.read_table(path)
+        kept = [n for n in table.column_names if not n.startswith("stats/")]
+        for row in table.select(kept).to_pylist():
+            rows[row["episode_index"]] = row
+    missing = [i for i in range(info.total_episodes) if i not in rows]
+    if missing:
+        raise DataError(f"{root} lacks the meta rows of episodes {missing[:5]}; run `wbvla data repair {root}`")
+    return [_episode_from_row(rows[i], info) for i in range(info.total_episodes)]
+
+
+def _episode_from_row(row: Mapping[str, Any], info: Info) -> Episode:
+    videos = {
+        camera: (
+            int(row[f"videos/{camera}/chunk_index"]),
+            int(row[f"videos/{camera}/file_index"]),
+            round(row[f"videos/{camera}/from_timestamp"] * info.fps),
+        )
+        for camera in info.cameras
+    }
+    return Episode(
+        index=int(row["episode_index"]),
+        length=int(row["length"]),
+        start=int(row["dataset_from_index"]),
+        tasks=tuple(row["tasks"]),
+        data=(int(row["data/chunk_index"]), int(row["data/file_index"])),
+        videos=videos,
+    )
