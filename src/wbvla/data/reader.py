@@ -1,5 +1,6 @@
 """Reading: columns and frames of a dataset by integer index, windows with padding masks; worker-friendly."""
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,8 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from wbvla.core.errors import DataError
-from wbvla.core.files import sha256_of
 from wbvla.data import tables
-from wbvla.data.format import CONTRACT, INFO, LABELS, STATS, TASKS, TRUTH_PATH, Feature, Info, read_info
+from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, STATS, TASKS, TRUTH_PATH, Feature, Info, read_info
 from wbvla.data.journal import REPLACE, pending
 from wbvla.data.transforms import resize
 from wbvla.data.video import VideoCache
@@ -42,9 +42,7 @@ class Dataset:
     def __init__(self, root: Path, max_open_videos: int = 16, max_cached_episodes: int = 64) -> None:
         self.root = Path(root)
         if pending(self.root) == REPLACE:
-            raise DataError(
-                f"{root}: files are being replaced, or were when a process died; `wbvla data repair {root}`"
-            )
+            raise DataError(f"{root}: a replacement of files is not finished; run `wbvla data repair {root}`")
         self.info: Info = read_info(self.root)
         self.tasks: list[str] = tables.read_tasks(self.root / TASKS)
         self.episodes: list[Episode] = read_episodes(self.root, self.info)
@@ -103,8 +101,12 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of info.json: changes with every commit and every labelling."""
-        return sha256_of(self.root / INFO)
+        """SHA-256 over info.json and the manifest, so over every file: changes with each commit and labelling."""
+        total = hashlib.sha256((self.root / INFO).read_bytes())
+        for record in self.episodes:
+            path = self.root / MANIFEST_PATH.format(episode_index=record.index)
+            total.update(path.read_bytes() if path.is_file() else b"-")
+        return total.hexdigest()
 
     def locate(self, index: int) -> tuple[int, int]:
         """Episode and frame in it of a global frame index."""

@@ -1,4 +1,4 @@
-"""Statistics of columns without decoding video: exactly mergeable counts, moments and quantiles; and of sampled pixels."""
+"""Statistics of columns without decoding video: mergeable counts, moments, quantiles; and of sampled pixels."""
 
 from typing import Any
 

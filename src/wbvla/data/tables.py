@@ -107,7 +107,7 @@ def first_index(path: Path) -> int:
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
-    """tasks.parquet: the string is the pandas INDEX, which the metadata must say, else `tasks.iloc[i].name` is a number."""
+    """tasks.parquet: the string is the pandas INDEX; without the metadata `tasks.iloc[i].name` is a number."""
 
     def column(name: str, kind: str, numpy_type: str) -> dict[str, Any]:
         return {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy_type, "metadata": None}

@@ -21,7 +21,8 @@ def resize(
     flat = rgb.reshape(-1, *rgb.shape[-3:])
     out = np.empty((len(flat), height, width, 3), dtype=np.uint8)
     for i, frame in enumerate(flat):
-        out[i] = PillowImage.fromarray(frame).resize((width, height), PillowImage.Resampling.BICUBIC)
+        picture = PillowImage.fromarray(frame).resize((width, height), PillowImage.Resampling.BICUBIC)
+        out[i] = np.asarray(picture)
     return out.reshape(*rgb.shape[:-3], height, width, 3)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from wbvla.core.errors import ConfigError, DataError
@@ -63,6 +64,8 @@ class VideoWriter:
         if codec.encoder == "libx264":
             options["bf"] = "0"
         stream = self._container.add_stream(codec.encoder, rate=fps, options=options)
+        if not isinstance(stream, VideoStream):
+            raise ConfigError(f"{codec.encoder!r} is no video encoder")
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.gop_size = codec.gop
         stream.codec_context.thread_count = 1
@@ -120,7 +123,7 @@ class VideoReader:
 
     def read(self, indices: Sequence[int]) -> UInt8[np.ndarray, "frame height width 3"]:
         """Frames by number, in the order asked; raises DataError when the file does not hold one of them."""
-        wanted = sorted(set(int(i) for i in indices))
+        wanted = sorted({int(i) for i in indices})
         found = {index: self._read_one(index) for index in wanted}
         return np.stack([found[int(i)] for i in indices])
 

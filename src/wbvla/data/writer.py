@@ -75,7 +75,7 @@ class DatasetConfig:
 
 
 class DatasetWriter:
-    """A dataset open for recording; one per dataset at a time, held by a file lock. Use `create`, `open` or `resume`."""
+    """A dataset open for recording, one writer at a time by a file lock. Use `create`, `open` or `resume`."""
 
     def __init__(self, root: Path, codec: VideoCodec, disk: Disk) -> None:
         self.root, self._codec, self._disk = Path(root), codec, disk
