@@ -63,7 +63,7 @@ def _typed(hint: Any, value: Any) -> Any:
         return rebuild(typing.cast(type, hint), value)
     if isinstance(value, Mapping) and len(args) == 2:
         return {key: _typed(args[1], entry) for key, entry in value.items()}
-    return Path(value) if hint is Path else value
+    return Path(str(value)) if hint is Path else value
 
 
 def commit() -> str:

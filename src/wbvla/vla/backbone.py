@@ -4,6 +4,7 @@ Features are the output of block `depth - 2` without the final norm and without 
 them; the last block, the norm and the pooling head exist for their names only and are never run.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -140,7 +141,7 @@ def _conv_stem(config: TowerConfig) -> nn.Sequential:
         raise ConfigError(f"a conv stem needs a patch size that is a power of two, not {config.patch_size}")
     widths = [3, *[max(8, config.width >> (halvings - 1 - i)) for i in range(halvings)]]
     layers: list[nn.Module] = []
-    for inner, outer in zip(widths[:-1], widths[1:]):
+    for inner, outer in itertools.pairwise(widths):
         layers += [nn.Conv2d(inner, outer, 3, stride=2, padding=1), nn.GroupNorm(4, outer), nn.GELU()]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], config.width, 1))
 

@@ -108,6 +108,7 @@ class Prismatic(nn.Module):
         vision_width = sum(t.width for t in config.towers)
         self.projector = Projector(vision_width, language.width, len(config.towers))
         self.language_model = LlamaForCausalLM(_llama_config(language))
+        self.language_model.lm_head.requires_grad_(False)
 
     def visual_tokens(
         self, pixels: Float[Tensor, "batch camera channel height width"], present: Bool[Tensor, "batch camera"]
@@ -126,7 +127,7 @@ class Prismatic(nn.Module):
         queries: Float[Tensor, "batch query hidden"],
         parallel: bool = True,
     ) -> Float[Tensor, "batch position hidden"]:
-        """Last hidden states of the whole sequence.
+        """Last hidden states of the whole sequence; zero where no sample of the batch has a token.
 
         `text` opens with BOS; `parallel` lets the queries see each other both ways, else they are causal too.
         """
@@ -137,16 +138,25 @@ class Prismatic(nn.Module):
         keys = torch.cat([always, visual_mask, text_mask[:, 1:], ask], dim=1)
         counted = torch.cat([always, torch.ones_like(visual_mask), text_mask[:, 1:], ask], dim=1)
         positions = (counted.long().cumsum(dim=1) - 1).clamp(min=0)
-        if embeds.shape[1] > self.config.language.max_positions:
-            raise ConfigError(
-                f"sequence of {embeds.shape[1]} tokens is longer than max_positions "
-                f"{self.config.language.max_positions}; shorten the instruction or use fewer cameras"
-            )
+        self._require_room(embeds.shape[1])
         mask = attention_mask(keys, queries.shape[1] if parallel else 0)
+        used = keys.any(dim=0)
         output = self.language_model.model(
-            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
+            inputs_embeds=embeds[:, used],
+            attention_mask=mask[:, :, used][..., used],
+            position_ids=positions[:, used],
+            use_cache=False,
         )
-        return output.last_hidden_state
+        hidden = output.last_hidden_state
+        return hidden.new_zeros(embeds.shape).masked_scatter(used[None, :, None], hidden)
+
+    def _require_room(self, length: int) -> None:
+        room = self.config.language.max_positions
+        if length > room:
+            raise ConfigError(
+                f"a sequence of {length} tokens is longer than max_positions {room}; shorten the instruction or "
+                "use fewer cameras"
+            )
 
     def logits(
         self, pixels: Float[Tensor, "batch channel height width"], text: Int[Tensor, "batch word"]
@@ -183,5 +193,4 @@ def _llama_config(language: LanguageConfig) -> LlamaConfig:
         max_position_embeddings=language.max_positions,
         rms_norm_eps=language.norm_eps,
         tie_word_embeddings=False,
-        attn_implementation="sdpa",
     )

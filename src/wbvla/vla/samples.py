@@ -1,0 +1,198 @@
+"""Frames of datasets as training batches: windows of actions, codes with gaps, cameras that may be absent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from wbvla.core.errors import DataError
+from wbvla.data.features import ACTION, IMAGE, STATE
+from wbvla.data.reader import Dataset
+from wbvla.vla.inputs import Inputs
+from wbvla.vla.model import StreamConfig
+
+LATENT = "latent."
+NO_CODE = -1
+"""stands for `no label` wherever a code could be"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Light changes of training pictures, drawn per sample from (seed, step)."""
+
+    shift_px: int = 4
+    """largest shift in each direction, edges repeated [px]"""
+    brightness: float = 0.15
+    """largest relative change of brightness [-]"""
+    contrast: float = 0.15
+    """largest relative change of contrast [-]"""
+    camera_dropout: float = 0.05
+    """share of optional cameras hidden from training [-]"""
+
+
+class Samples:
+    """The frames of some episodes of one dataset, ready to be batched; pictures stay in memory at the model's size."""
+
+    def __init__(
+        self, dataset: Dataset, episodes: Sequence[int], inputs: Inputs, streams: Sequence[StreamConfig], steps: int
+    ) -> None:
+        if not episodes:
+            raise DataError(f"{dataset.root}: no episode is left to use; record more, or hold out fewer")
+        self.dataset, self.inputs, self.streams, self.steps = dataset, inputs, streams, steps
+        lengths = [dataset.episodes[e].length for e in episodes]
+        ends = np.cumsum(lengths)
+        self.last = np.repeat(ends - 1, lengths)
+        self.size = int(ends[-1])
+        side = (inputs.config.image_size, inputs.config.image_size)
+        self.images = {
+            c: dataset.load_video(IMAGE + c, side, episodes)
+            for c in inputs.config.cameras
+            if IMAGE + c in dataset.cameras
+        }
+        self.words = self._column("task_index", episodes)
+        names = dataset.features
+        self.state = inputs.state(self._column(STATE, episodes)) if STATE in names else None
+        self.actions = self._column(ACTION, episodes) if ACTION in names else None
+        self.codes = {s.name: self._codes(s, episodes) for s in streams if LATENT + s.name in names}
+
+    def __len__(self) -> int:
+        """Frames."""
+        return self.size
+
+    def _column(self, name: str, episodes: Sequence[int]) -> np.ndarray:
+        return np.concatenate([self.dataset.columns(e, [name])[name] for e in episodes])
+
+    def _codes(self, stream: StreamConfig, episodes: Sequence[int]) -> Int[np.ndarray, "frame token"]:
+        codes = self._column(LATENT + stream.name, episodes).astype(np.int64).reshape(self.size, -1)
+        if codes.shape[1] != stream.num_tokens or codes.max() >= stream.num_codes:
+            raise DataError(
+                f"{self.dataset.root}: {LATENT}{stream.name} has {codes.shape[1]} tokens up to code {codes.max()}, "
+                f"the model expects {stream.num_tokens} tokens of {stream.num_codes} codes; label it with that LAM"
+            )
+        return codes
+
+    def batch(self, frames: Int[np.ndarray, " sample"]) -> dict[str, np.ndarray]:
+        """Inputs and targets of these frames as numpy arrays, all keys always there; see `as_tensors`."""
+        config = self.inputs.config
+        size = (len(frames), len(config.cameras), config.image_size, config.image_size, 3)
+        images, present = np.zeros(size, np.uint8), np.zeros(size[:2], bool)
+        for i, camera in enumerate(config.cameras):
+            if camera in self.images:
+                images[:, i], present[:, i] = self.images[camera][frames], True
+        channels = len(config.state.offset)
+        state = self.state[frames] if self.state is not None else np.zeros((len(frames), channels), np.float32)
+        result = {"images": images, "present": present, "state": state, **self._targets(frames)}
+        for stream in self.streams:
+            none = np.full((len(frames), stream.num_tokens), NO_CODE, np.int64)
+            result[LATENT + stream.name] = self.codes[stream.name][frames] if stream.name in self.codes else none
+        return result
+
+    def instructions(self, frames: Int[np.ndarray, " sample"]) -> list[str]:
+        """The words that hold at these frames."""
+        return [self.dataset.tasks[int(i)] for i in self.words[frames]]
+
+    def _targets(self, frames: Int[np.ndarray, " sample"]) -> dict[str, np.ndarray]:
+        """The next `steps` rows of `action` from each frame on; `valid` ends with the episode."""
+        arms = len(self.inputs.config.arms.offset)
+        future = frames[:, None] + np.arange(self.steps)
+        valid = future <= self.last[frames][:, None]
+        if self.actions is None:
+            rows = np.zeros((*future.shape, arms + 6), np.float32)
+            valid = np.zeros_like(valid)
+        else:
+            rows = self.actions[np.minimum(future, self.last[frames][:, None])].astype(np.float32)
+        return {
+            "valid": valid,
+            "arms": self.inputs.config.arms.apply(rows[..., :arms]),
+            "grippers": rows[..., arms : arms + 2],
+            "flags": np.rint(rows[..., arms + 2 : arms + 5]).astype(np.int64) + 1,
+            "height_m": rows[..., -1],
+        }
+
+
+class Mixture:
+    """A `train.loop.Source` over several datasets: each batch is a pure function of its step."""
+
+    def __init__(
+        self, parts: Sequence[Samples], weights: Sequence[float], batch_size: int, augment: AugmentConfig
+    ) -> None:
+        if len(parts) != len(weights) or min(weights) <= 0:
+            raise DataError(f"{len(parts)} datasets need as many positive weights, not {list(weights)}")
+        self.parts, self.batch_size, self.augment = parts, batch_size, augment
+        self.shares = np.asarray(weights, np.float64) / np.sum(weights)
+
+    def batch(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """`batch_size` frames, datasets drawn by weight, frames evenly; `step` enters through `rng`'s seed."""
+        counts = rng.multinomial(self.batch_size, self.shares)
+        rows, words = [], []
+        for part, count in zip(self.parts, counts):
+            if count:
+                frames = rng.integers(len(part), size=count)
+                rows.append(part.batch(frames))
+                words += part.instructions(frames)
+        joined = {k: np.concatenate([r[k] for r in rows]) for k in rows[0]}
+        joined["images"] = augment_images(joined["images"], self.augment, rng)
+        drop = rng.random(joined["present"].shape) < self.augment.camera_dropout
+        drop[:, 0] = False
+        joined["present"] &= ~drop
+        return as_tensors(joined, words, self.parts[0].inputs)
+
+
+def as_tensors(rows: dict[str, np.ndarray], instructions: Sequence[str], inputs: Inputs) -> dict[str, Tensor]:
+    """A batch of `Samples` as the model's tensors, with `text` and `text_mask` added."""
+    text, mask = inputs.text(instructions)
+    return {**{k: torch.from_numpy(v) for k, v in rows.items()}, "text": text, "text_mask": mask}
+
+
+def augment_images(
+    images: UInt8[np.ndarray, "batch camera size size 3"], config: AugmentConfig, rng: np.random.Generator
+) -> UInt8[np.ndarray, "batch camera size size 3"]:
+    """Shift, brightness and contrast, one draw per picture."""
+    flat = images.reshape(-1, *images.shape[2:])
+    count, side = len(flat), flat.shape[1]
+    shift = rng.integers(-config.shift_px, config.shift_px + 1, size=(2, count))
+    rows, columns = (np.clip(np.arange(side) + s[:, None], 0, side - 1) for s in shift)
+    moved = flat[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    gain = 1.0 + config.contrast * rng.uniform(-1, 1, (count, 1, 1, 1)).astype(np.float32)
+    offset = 255.0 * config.brightness * rng.uniform(-1, 1, (count, 1, 1, 1)).astype(np.float32)
+    changed = (moved.astype(np.float32) - 128.0) * gain + 128.0 + offset
+    return np.clip(changed, 0, 255).astype(np.uint8).reshape(images.shape)
+
+
+def split_episodes(dataset: Dataset, held_out: float, seed: int) -> tuple[list[int], list[int]]:
+    """(training, held-out) episodes: a seeded share, at least one of each; raises DataError below two episodes."""
+    total = dataset.num_episodes
+    if total < 2:
+        raise DataError(f"{dataset.root} has {total} episodes; two are needed to hold one out")
+    count = min(max(1, round(held_out * total)), total - 1)
+    order = np.random.default_rng(seed).permutation(total).tolist()
+    return sorted(order[count:]), sorted(order[:count])
+
+
+def spread(samples: Samples, count: int) -> Int[np.ndarray, " sample"]:
+    """At most `count` frames, evenly over all."""
+    return np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(np.int64))
+
+
+def open_datasets(roots: Sequence[Path]) -> list[Dataset]:
+    """Open all; raises DataError when none is given."""
+    if not roots:
+        raise DataError("no dataset was given; name at least one folder")
+    return [Dataset(Path(r)) for r in roots]
+
+
+def flag_weights(samples: Sequence[Samples], arms: int, most: float = 10.0) -> Float[Tensor, "3 3"]:
+    """Class weights of the flags: inverse frequency, at most `most` times the rarest allowed, mean 1 over samples."""
+    rows = np.concatenate([s.actions for s in samples if s.actions is not None])
+    flags = np.rint(rows[:, arms + 2 : arms + 5]).astype(np.int64) + 1
+    weights = np.zeros((3, 3))
+    for i in range(3):
+        counts = np.bincount(flags[:, i], minlength=3)
+        raw = np.where(counts > 0, len(flags) / np.maximum(counts, 1), 0.0)
+        raw = np.minimum(raw, most * raw[raw > 0].min())
+        weights[i] = raw * len(flags) / max(float((raw * counts).sum()), 1e-9)
+    return torch.tensor(weights, dtype=torch.float32)
