@@ -8,6 +8,7 @@ WbvlaError
 ├── DataError            a dataset is missing, damaged or of another version
 ├── RobotError           a body, its model or its description cannot be used
 ├── RenderError          no working OpenGL was found
+├── TrainingDiverged     a loss or gradient is not finite; training stopped
 ├── LinkError            the peer refused, answered wrongly or cannot be reached
 └── SafetyTrip           the safety layer stopped the robot; latched until a person restarts it
 """
@@ -51,6 +52,10 @@ class RobotError(WbvlaError):
 
 class RenderError(WbvlaError):
     """No working OpenGL was found."""
+
+
+class TrainingDiverged(WbvlaError):
+    """A loss or gradient is not finite; training stopped."""
 
 
 class LinkError(WbvlaError):

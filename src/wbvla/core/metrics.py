@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wbvla.core.files import write_bytes
+
 
 class MetricLog:
     """Appends one JSON object per line to a file; a torn last line is cut off when it is opened again.
@@ -16,9 +18,8 @@ class MetricLog:
     def __init__(self, path: Path, keep_below_step: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [row for row in read_metrics(path) if keep_below_step is None or row.get("step", -1) < keep_below_step]
-        self._file = path.open("w")
-        for row in kept:
-            self.write(row)
+        write_bytes(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        self._file = path.open("a")
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one object and flush it."""

@@ -1,1 +1,1 @@
-"""The supervised training loop, once: resumable to the bit, checkpoints of our own."""
+"""Supervised training, once: the loop, its optimiser and its checkpoints."""
