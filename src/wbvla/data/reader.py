@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Int64, UInt8
 
 from wbvla.core.errors import DataError
 from wbvla.data import tables
@@ -80,9 +80,9 @@ class Dataset:
         return sum(e.length for e in self.episodes)
 
     @cached_property
-    def starts(self) -> Shaped[np.ndarray, " episode"]:
+    def starts(self) -> Int64[np.ndarray, " episode"]:
         """Global index of each episode's first frame, counted over `episodes`."""
-        return np.cumsum([0, *(e.length for e in self.episodes)])[:-1]
+        return np.cumsum([0, *(e.length for e in self.episodes)], dtype=np.int64)[:-1]
 
     @property
     def contract(self) -> dict[str, Any]:
@@ -114,6 +114,14 @@ class Dataset:
             raise DataError(f"frame {index} asked, {self.root} has {self.num_frames}")
         episode = int(np.searchsorted(self.starts, index, side="right")) - 1
         return episode, int(index - self.starts[episode])
+
+    def whole_windows(self, first: int, last: int) -> Int64[np.ndarray, " window"]:
+        """Global indices of the frames t for which t + first .. t + last lies inside t's episode."""
+        parts = [
+            start + np.arange(max(0, -first), e.length - max(0, last), dtype=np.int64)
+            for start, e in zip(self.starts, self.episodes)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def columns(self, episode: int, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Columns of one episode, (T,) or (T, n); all of them when no name is given. Treat as read only."""

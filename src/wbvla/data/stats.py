@@ -1,5 +1,6 @@
 """Statistics of columns without decoding video: mergeable counts, moments, quantiles; and of sampled pixels."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,30 @@ class Tally:
         counts = np.zeros(int(bins[-1]) - first + 1, dtype=np.int64)
         np.add.at(counts, bins - first, self.counts)
         return first, counts
+
+
+def tally_columns(columns: Iterable[Shaped[np.ndarray, "frame *channel"]]) -> list[Tally]:
+    """One tally per channel of a column given episode by episode."""
+    tallies: list[Tally] = []
+    for values in columns:
+        data = values.reshape(len(values), -1).astype(np.float64)
+        if not tallies:
+            tallies = [Tally() for _ in range(data.shape[1])]
+        for channel, tally in enumerate(tallies):
+            tally.add(data[:, channel])
+    return tallies
+
+
+def summarize(tallies: list[Tally]) -> dict[str, list[Any]]:
+    """The statistics of one feature as meta/stats.json holds them."""
+    result: dict[str, list[Any]] = {
+        "min": [t.low for t in tallies],
+        "max": [t.high for t in tallies],
+        "mean": [t.mean for t in tallies],
+        "std": [float(np.sqrt(t.spread / t.count)) for t in tallies],
+        "count": [tallies[0].count],
+    }
+    return result | {name: [t.quantile(q) for t in tallies] for name, q in QUANTILES.items()}
 
 
 def _exponent(low: float, high: float) -> int:

@@ -82,7 +82,10 @@ class VideoWriter:
             raise DataError(f"frame is {rgb.dtype} {rgb.shape}, the video was declared uint8 {self._shape}")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         frame.pts, frame.time_base = self._count, Fraction(1, self._rate)
-        self._container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except FFmpegError as error:
+            raise DataError(f"frame {self._count} cannot be encoded ({error}); is the disk full?") from error
         self._count += 1
 
     def close(self) -> None:

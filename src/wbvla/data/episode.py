@@ -1,0 +1,232 @@
+"""One episode while it is recorded: checked frame by frame, encoded as it comes, committed whole or not at all."""
+
+import io
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wbvla.core.errors import DataError
+from wbvla.data import tables
+from wbvla.data.format import (
+    EPISODES_PATH,
+    MANIFEST_PATH,
+    OWN_FEATURES,
+    TASKS,
+    TRUTH_PATH,
+    Info,
+    file_of,
+    info_files,
+)
+from wbvla.data.journal import Commit, Disk, as_json
+from wbvla.data.manifest import manifest_of
+from wbvla.data.stats import ImageTally, describe
+from wbvla.data.values import check_column, check_value
+from wbvla.data.video import VideoCodec, VideoWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What a writer lends to the episode it records."""
+
+    root: Path
+    info: Info
+    tasks: tuple[str, ...]
+    codec: VideoCodec
+    disk: Disk
+    finish: Callable[[Commit, Info, tuple[str, ...]], None]
+    """applies the commit and takes over the new info and tasks"""
+
+
+class EpisodeWriter:
+    """One episode while it is recorded. Made by `DatasetWriter.episode`."""
+
+    def __init__(self, session: Session, task: str) -> None:
+        self._session, self._info, self._task = session, session.info, task
+        self._rows: dict[str, list[Any]] = {k: [] for k in self._info.columns if k not in OWN_FEATURES}
+        self._filled: dict[str, np.ndarray] = {}
+        self._task_rows: list[str] = []
+        self._truth: dict[str, np.ndarray] = {}
+        self._commit = Commit(session.root, session.disk)
+        self._videos: dict[str, VideoWriter] = {}
+        self._tallies = {camera: ImageTally() for camera in self._info.cameras}
+        self._open = True
+        for camera in self._info.cameras:
+            height, width, _ = self._info.features[camera].shape
+            name = self._info.video_path.format(video_key=camera, **file_of(self.index))
+            self._videos[camera] = VideoWriter(self._commit.stage(name), height, width, self._info.fps, session.codec)
+
+    @property
+    def index(self) -> int:
+        """The episode's number once committed."""
+        return self._info.total_episodes
+
+    @property
+    def num_frames(self) -> int:
+        """Frames added so far."""
+        return len(self._task_rows)
+
+    def add(self, frame: Mapping[str, Any], task: str = "") -> None:
+        """Append one frame: every camera and every column not given to `fill`; images go to the encoder at once.
+
+        `task` is the instruction of this frame where it is not the episode's. Raises DataError on an unknown
+        name, a wrong shape or dtype, or NaN; nothing of the frame is kept then.
+        """
+        self._require_open()
+        self._require_known(frame)
+        lacking = [c for c in self._videos if c not in frame]
+        if lacking:
+            raise DataError(f"frame {self.num_frames} lacks cameras {lacking}; it has {sorted(frame)}")
+        features = self._info.features
+        checked = {k: check_value(k, features[k], v) for k, v in frame.items() if k not in self._videos}
+        for camera, video in self._videos.items():
+            video.add(frame[camera])
+            self._tallies[camera].add(frame[camera])
+        for name, value in checked.items():
+            self._rows[name].append(value)
+        self._task_rows.append(task or self._task)
+
+    def fill(self, name: str, value: Any) -> None:
+        """Give a column its value for the whole episode at once: one for all frames, or one row per frame."""
+        self._require_open()
+        self._require_known({name: value})
+        if name in self._videos:
+            raise DataError(f"camera {name!r} is given frame by frame, to `add`")
+        self._filled[name] = np.asarray(value)
+
+    def add_truth(self, **arrays: np.ndarray) -> None:
+        """Keep privileged arrays beside the dataset (truth/), for evaluation only; never policy input."""
+        self._require_open()
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise DataError(f"truth array {name!r} holds Python objects; give numbers or text")
+            self._truth[name] = np.asarray(array)
+
+    def commit(self) -> int:
+        """Put the episode on disk, durably and at once; returns its index.
+
+        Raises DataError when it is incomplete (it can be completed and committed then), or when the disk fails.
+        """
+        self._require_open()
+        columns = self._columns()
+        self._open, staged = False, False
+        try:
+            for video in self._videos.values():
+                video.close()
+            info, tasks = self._stage(columns)
+            staged = True
+        except OSError as error:
+            raise DataError(f"{self._session.root}: the episode cannot be written ({error})") from error
+        finally:
+            if not staged:
+                self._commit.abandon()
+        self._session.finish(self._commit, info, tasks)
+        return self.index
+
+    def discard(self) -> None:
+        """Forget the episode; does nothing once it is committed."""
+        if self._open:
+            self._open = False
+            for video in self._videos.values():
+                video.abandon()
+            self._commit.abandon()
+            log.info("%s: an episode of %d frames was discarded", self._session.root, self.num_frames)
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise DataError("this episode is over; start another with `writer.episode(...)`")
+
+    def _require_known(self, names: Mapping[str, Any]) -> None:
+        for name in names:
+            if name not in self._info.features or name in OWN_FEATURES:
+                known = [k for k in self._info.features if k not in OWN_FEATURES]
+                raise DataError(f"no feature {name!r} in this dataset; it records {', '.join(known)}")
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """The recorded columns of the whole episode; raises DataError on a gap."""
+        length = self.num_frames
+        if length == 0:
+            raise DataError("an episode needs at least one frame; add frames before commit")
+        columns: dict[str, np.ndarray] = {}
+        for name, rows in self._rows.items():
+            if name in self._filled:
+                columns[name] = check_column(name, self._info.features[name], self._filled[name], length)
+            elif len(rows) == length:
+                columns[name] = np.array(rows, dtype=object if isinstance(rows[0], str) else None)
+            else:
+                raise DataError(f"{name!r} has {len(rows)} of {length} frames; give it in each `add`, or to `fill`")
+        return columns
+
+    def _stage(self, columns: Mapping[str, np.ndarray]) -> tuple[Info, tuple[str, ...]]:
+        """Stage truth, tasks, data, meta row, manifest and info.json, in this order."""
+        commit, where = self._commit, file_of(self.index)
+        if self._truth:
+            content = io.BytesIO()
+            np.savez_compressed(content, allow_pickle=False, **self._truth)
+            commit.stage_bytes(TRUTH_PATH.format(episode_index=self.index), content.getvalue())
+        owned = commit.staged()
+        tasks = tuple(dict.fromkeys([*self._session.tasks, *self._task_rows]))
+        tables.write_tasks(commit.stage(TASKS), tasks)
+        columns = {**columns, **own_columns(self._info, self.num_frames, self._task_rows, tasks)}
+        name = self._info.data_path.format(**where)
+        tables.write_frames(commit.stage(name), self._info, columns)
+        owned += commit.staged()[-1:]
+        stats = {k: describe(columns[k]) for k, f in self._info.columns.items() if f.is_numeric}
+        stats |= {camera: tally.summary() for camera, tally in self._tallies.items()}
+        row = episode_row(self._info, self._task_rows, stats)
+        tables.write_episode(commit.stage(EPISODES_PATH.format(**where)), row)
+        owned += commit.staged()[-1:]
+        manifest = manifest_of(self.index, self.num_frames, owned)
+        commit.stage_bytes(MANIFEST_PATH.format(episode_index=self.index), as_json(manifest))
+        info = grown(self._info, self.num_frames, len(tasks))
+        for name in info_files():
+            commit.stage_bytes(name, as_json(info.to_json()))
+        return info, tasks
+
+
+def grown(info: Info, length: int, num_tasks: int) -> Info:
+    """info.json after one more episode of `length` frames."""
+    return replace(
+        info,
+        total_episodes=info.total_episodes + 1,
+        total_frames=info.total_frames + length,
+        total_tasks=num_tasks,
+    )
+
+
+def own_columns(info: Info, length: int, task_rows: list[str], tasks: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """`OWN_FEATURES` of the next episode of a dataset that so far is as `info` says."""
+    steps = np.arange(length, dtype=np.int64)
+    return {
+        "timestamp": (steps / info.fps).astype(np.float32),
+        "frame_index": steps,
+        "episode_index": np.full(length, info.total_episodes, dtype=np.int64),
+        "index": info.total_frames + steps,
+        "task_index": np.array([tasks.index(t) for t in task_rows], dtype=np.int64),
+    }
+
+
+def episode_row(info: Info, task_rows: list[str], stats: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The meta row of the next episode of a dataset that so far is as `info` says, in LeRobot's column names."""
+    index, length, first = info.total_episodes, len(task_rows), info.total_frames
+    where = file_of(index)
+    row: dict[str, Any] = {
+        "episode_index": index,
+        "tasks": list(dict.fromkeys(task_rows)),
+        "length": length,
+        "data/chunk_index": where["chunk_index"],
+        "data/file_index": where["file_index"],
+        "dataset_from_index": first,
+        "dataset_to_index": first + length,
+    }
+    for camera in info.cameras:
+        row |= {f"videos/{camera}/{k}": v for k, v in where.items()}
+        row[f"videos/{camera}/from_timestamp"] = 0.0
+        row[f"videos/{camera}/to_timestamp"] = length / info.fps
+    row |= {f"stats/{k}/{name}": v for k, values in stats.items() for name, v in values.items()}
+    return row | {f"meta/episodes/{k}": v for k, v in where.items()}

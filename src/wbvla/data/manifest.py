@@ -1,0 +1,47 @@
+"""The SHA-256 and size of every file of an episode, in a small JSON that also vouches for itself."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wbvla.core.errors import DataError
+from wbvla.core.files import sha256_of
+from wbvla.data.format import MANIFEST_PATH
+from wbvla.data.journal import as_json
+
+
+def manifest_of(episode: int, length: int, files: Sequence[tuple[str, Path]]) -> dict[str, Any]:
+    """The manifest of an episode whose files lie, or lie for now, at the given paths."""
+    facts = {name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for name, path in files}
+    return signed({"episode_index": episode, "length": length, "files": facts})
+
+
+def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the hash of its own content."""
+    content = {k: v for k, v in manifest.items() if k != "self"}
+    return {**content, "self": hashlib.sha256(as_json(content)).hexdigest()}
+
+
+def read_manifest(root: Path, episode: int) -> dict[str, Any]:
+    """Raises DataError when it is absent or does not match its own hash."""
+    path = Path(root) / MANIFEST_PATH.format(episode_index=episode)
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error})") from error
+    if not isinstance(manifest, dict) or signed(manifest) != manifest:
+        raise DataError(f"{path} does not match its own hash")
+    return manifest
+
+
+def verify_file(root: Path, name: str, facts: Mapping[str, Any]) -> str:
+    """What is wrong with one file, in words; empty when nothing is."""
+    path = Path(root) / name
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    if size != facts["bytes"]:
+        return f"has {size} bytes, {facts['bytes']} were committed"
+    return "" if sha256_of(path) == facts["sha256"] else "differs from its committed SHA-256"
