@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from wbvla.core.errors import ConfigError, ContractMismatch, TrainingDiverged
 from wbvla.core.metrics import read_metrics
 from wbvla.train.checkpoint import load_tensors, model_tensors, newest_checkpoint
 from wbvla.train.loop import BEST, CHECKPOINTS, METRICS, Hooks, LoopConfig, fit
-from wbvla.train.optim import OptimConfig, learning_rate
+from wbvla.train.optim import OptimConfig, build_optimizer, learning_rate
 
 CONFIG = LoopConfig(steps=4, batch_size=8, log_every=2, checkpoint_every=1, optim=OptimConfig(learning_rate=1e-2))
 
@@ -84,13 +85,16 @@ def test_killed_at_any_instant_and_resumed_equals_uninterrupted_to_the_bit(tmp_p
     """SIGKILL at random instants, in the middle of a checkpoint included, until the run gets through."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "torch._dynamo", "pytest", "wbvla.train.loop"])
-    steps, width = 8, 1024
+    steps, width = 30, 1024
+    build_optimizer(build(), OptimConfig())  # the first optimiser of a process imports for a second
+    started = time.perf_counter()
     train(tmp_path / "whole", steps, width)
+    longest = 0.5 * (time.perf_counter() - started)
     rng, kills = random.Random(0), 0
     for attempt in range(40):
         process = context.Process(target=train, args=(tmp_path / "killed", steps, width))
         process.start()
-        process.join(timeout=None if attempt == 39 else rng.uniform(0.05, 0.5))
+        process.join(timeout=None if attempt == 39 else rng.uniform(0.0, longest))
         if process.is_alive():
             process.kill()
             process.join()
