@@ -11,17 +11,16 @@ from wbvla.core.machine import Finding
 
 DRAW = """
 import mujoco
-from wbvla.sim.camera import find_gl
-backend = find_gl()
-model = mujoco.MjModel.from_xml_string(
-    '<mujoco><worldbody><light pos="0 0 3"/><geom size=".3" rgba="1 0 0 1"/></worldbody></mujoco>')
+from wbvla.sim.camera import RenderConfig, Renderer, find_gl
+scene = '<geom size=".3" rgba="1 .9 .8 1"/><camera name="eye" pos="0 -2 0" zaxis="0 -1 0"/>'
+model = mujoco.MjModel.from_xml_string(f'<mujoco><worldbody>{scene}</worldbody></mujoco>')
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
-renderer = mujoco.Renderer(model, 48, 64)
-renderer.update_scene(data)
-assert renderer.render().max() > 60, 'the picture is black'
+renderer = Renderer(model, ['eye'], RenderConfig(width=64, height=48))
+picture = renderer.render(data)['eye']
 renderer.close()
-print(f'{backend} draws off-screen')
+assert picture[24, 32].max() > picture[2, 2].max() + 20, 'the picture is empty'
+print(f'{find_gl()} draws off-screen')
 """
 DRAW_REMEDY = "make setup   (it finds an OpenGL, or names the packages to install)"
 
