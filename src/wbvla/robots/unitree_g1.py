@@ -35,8 +35,8 @@ def _cameras() -> tuple[CameraFacts, ...]:
         CameraFacts(
             name=f"{side}_hand",
             link=f"{side}_wrist_yaw_link",
-            xyz=(0.05, 0.0, 0.06),
-            pitch_down=0.28,
+            xyz=(0.055, 0.0, 0.095),
+            pitch_down=0.6,
             fovy_deg=58.0,
         )
         for side in SIDES

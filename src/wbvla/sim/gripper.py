@@ -9,7 +9,7 @@ from wbvla.sim.appearance import add_shape
 from wbvla.sim.contact import PAD, ContactKind
 
 # Sizes in the hand frame: x along the fingers, y across the palm, z the way they close [m].
-PALM_HALF = (0.024, 0.020, 0.045)
+PALM_HALF = (0.024, 0.020, 0.036)
 FINGER_HALF = (0.042, 0.017, 0.007)
 PALM_BACK = 0.066
 """palm centre behind the grasp point, along the fingers [m]"""
