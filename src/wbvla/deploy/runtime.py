@@ -1,0 +1,231 @@
+"""The robot loop: 50 Hz balance, always; 10 Hz actions from a source, when they come. Simulated or real body alike."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from wbvla.core.command import Command
+from wbvla.core.contract import require_match
+from wbvla.core.errors import ConfigError
+from wbvla.core.interfaces import Body, Observer
+from wbvla.core.records import BodyState, JointTarget, Observation, Tick
+from wbvla.deploy.chunk import ChunkConfig, ChunkPlayer, Setpoint
+from wbvla.deploy.safety import SafetyLayer
+from wbvla.deploy.sources import LocalSource, Source
+from wbvla.robots.description import RobotSpec
+
+__all__ = ["Balancer", "LocalSource", "LoopReport", "RobotLoop", "Source"]
+
+
+@runtime_checkable
+class Balancer(Protocol):
+    """The low-level controller as the loop sees it (`deploy.lmo.LmoController`)."""
+
+    @property
+    def kp(self) -> Float[np.ndarray, " lmo"]:
+        """Stiffness of the joints it drives [N.m/rad]."""
+        ...
+
+    @property
+    def kd(self) -> Float[np.ndarray, " lmo"]:
+        """Damping of the joints it drives [N.m.s/rad]."""
+        ...
+
+    def reset(self, height_m: float) -> None:
+        """Start anew, standing at this height [m]."""
+        ...
+
+    def step(self, state: BodyState, command: Command) -> Float[np.ndarray, " lmo"]:
+        """Targets over `RobotSpec.lmo_joints` [rad]."""
+        ...
+
+
+@dataclass
+class LoopReport:
+    """What one run really did; periods and ages are of the body's clock, work is of the processor's."""
+
+    ticks: int = 0
+    reason: str = "ticks"
+    """why it ended: `ticks`, `finished` (source or observer), `stopped` (operator) or `tripped`"""
+    trip: str = ""
+    """rule that stopped the robot; empty when none did"""
+    chunks: int = 0
+    """chunks put into effect"""
+    observations: int = 0
+    overruns: int = 0
+    """periods longer than 1.5 control periods"""
+    counts: dict[str, int] = field(default_factory=dict)
+    """acts of the safety layer by rule"""
+    periods_s: list[float] = field(default_factory=list)
+    work_s: list[float] = field(default_factory=list)
+    ages_s: list[float] = field(default_factory=list)
+    """age of the action in effect at each tick after the first chunk [s]"""
+
+    def summary(self) -> dict[str, float]:
+        """Rates and percentiles: `loop_hz`, `period_p50_ms` ... `work_max_ms`, `age_p99_ms`."""
+        figures = {"loop_hz": 1.0 / float(np.mean(self.periods_s)) if self.periods_s else 0.0}
+        for name, values in (("period", self.periods_s), ("work", self.work_s), ("age", self.ages_s)):
+            if values:
+                points = np.percentile(np.array(values) * 1e3, [50, 95, 99, 100])
+                figures |= {f"{name}_{p}_ms": float(v) for p, v in zip(("p50", "p95", "p99", "max"), points)}
+        return figures
+
+
+class RobotLoop:
+    """Joins a body, a low-level controller, a source of actions and the safety layer; one object per run.
+
+    `instruction` may be changed while it runs. `finish()` ends the run after the current tick, `stop()` is the
+    operator's stop: stand still, then sit down damped.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        spec: RobotSpec,
+        lmo: Balancer,
+        source: Source,
+        safety: SafetyLayer,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        joints = {"joint_names": list(spec.joint_names)}
+        require_match(f"body of {spec.name}", joints, {"joint_names": list(body.joint_names)})
+        stride = body.control_hz / source.rate_hz
+        if abs(stride - round(stride)) > 1e-6 or stride < 1:
+            raise ConfigError(
+                f"{source.rate_hz} observations per second do not divide the control rate {body.control_hz} Hz"
+            )
+        self.instruction = ""
+        self._body, self._spec, self._lmo, self._source = body, spec, lmo, source
+        self._safety, self._observers, self._stride = safety, tuple(observers), round(stride)
+        self._lmo_index, self._arm_index = spec.indices(spec.lmo_joints), spec.indices(spec.arm_joints)
+        self._kp, self._kd, self._rest = spec.column("kp"), spec.column("kd"), spec.column("default")
+        self._kp[self._lmo_index], self._kd[self._lmo_index] = lmo.kp, lmo.kd
+        self._finish = self._stop = False
+        self._seen = -1
+        self._settle_ticks = 0
+
+    def stop(self) -> None:
+        """Operator's stop (callable from a signal handler or another thread): settle, then damped sit."""
+        self._stop = True
+
+    def finish(self) -> None:
+        """End the run after the current tick, without settling (an episode is over)."""
+        self._finish = True
+
+    def run(self, ticks: int, instruction: str = "") -> LoopReport:
+        """Run at most `ticks` control ticks and say what happened; raises SafetyTrip when a trip is latched."""
+        first = self._body.read()
+        self._safety.begin(first)
+        self.instruction = instruction or self.instruction
+        self._source.reset()
+        self._lmo.reset(self._spec.nominal_height_m)
+        config = ChunkConfig(control_hz=self._body.control_hz)
+        player = ChunkPlayer(first.q[self._arm_index], self._spec.nominal_height_m, config)
+        self._seen, self._settle_ticks, self._finish, self._stop = -1, 0, False, False
+        report = LoopReport()
+        now_s = before_s = first.time_s
+        while not self._is_over(report, ticks):
+            started = time.perf_counter()
+            tick = self._tick(player, report, now_s, now_s - before_s)
+            for observer in self._observers:
+                observer.observe(tick)
+            report.work_s.append(time.perf_counter() - started)
+            before_s, now_s = now_s, self._body.tick()
+            self._account(report, tick, now_s - before_s)
+        report.trip, report.counts = self._safety.trip, dict(self._safety.counts)
+        return report
+
+    def _is_over(self, report: LoopReport, ticks: int) -> bool:
+        """Set the reason and say whether the run ends before the next tick."""
+        if self._safety.trip:
+            report.reason = "stopped" if self._safety.trip == "operator_stop" else "tripped"
+            return self._safety.settled
+        if self._stop:
+            return False
+        if self._finish or self._source.finished:
+            report.reason = "finished"
+            return True
+        return report.ticks >= ticks
+
+    def _account(self, report: LoopReport, tick: Tick, period_s: float) -> None:
+        report.ticks += 1
+        report.periods_s.append(period_s)
+        report.overruns += period_s > 1.5 / self._body.control_hz
+        report.observations += tick.observation is not None
+        if math.isfinite(tick.chunk_age_s):
+            report.ages_s.append(tick.chunk_age_s)
+
+    def _tick(self, player: ChunkPlayer, report: LoopReport, now_s: float, period_s: float) -> Tick:
+        """Read, observe, decide, write: everything of one control tick but the waiting."""
+        state = self._body.read()
+        self._safety.begin_tick(state, now_s)
+        observation = self._observe(state, player, report)
+        report.chunks += self._take(player)
+        age_s = player.age_s(state.time_s)
+        setpoint = player.step()
+        arm, command = self._safety.guard(setpoint, age_s)
+        command = self._settle(command)
+        target = self._safety.finish(self._target(state, arm, setpoint, command))
+        self._body.write(target)
+        return Tick(
+            index=report.ticks,
+            state=state,
+            command=command,
+            target=target,
+            arm_target=arm,
+            chunk_age_s=age_s,
+            period_s=period_s,
+            observation=observation,
+            events=self._safety.take_events(),
+        )
+
+    def _observe(self, state: BodyState, player: ChunkPlayer, report: LoopReport) -> Observation | None:
+        """Offer an observation to the source when one is due."""
+        if report.ticks % self._stride or self._safety.trip:
+            return None
+        sequence = report.ticks // self._stride
+        observation = Observation(
+            sequence=sequence, state=state, images=self._body.images(), instruction=self.instruction
+        )
+        player.observed(sequence)
+        self._source.offer(observation)
+        return observation
+
+    def _take(self, player: ChunkPlayer) -> bool:
+        """Put the newest chunk into effect when it is new and allowed."""
+        latest = self._source.latest()
+        if latest is None or latest[1] == self._seen:
+            return False
+        action, self._seen, time_s = latest
+        if not self._safety.admit(action):
+            return False
+        refused = player.load(action, self._seen, time_s)
+        if refused:
+            self._safety.report(refused)
+        return not refused
+
+    def _settle(self, command: Command) -> Command:
+        """After an operator's stop: stand for `settle_s`, then trip into the damped sit."""
+        if not self._stop:
+            return command
+        self._settle_ticks += 1
+        if self._settle_ticks > self._safety.config.settle_s * self._body.control_hz:
+            self._safety.stop("operator_stop")
+        return Command(height_m=command.height_m)
+
+    def _target(
+        self, state: BodyState, arm: Float[np.ndarray, " arm"], setpoint: Setpoint, command: Command
+    ) -> JointTarget:
+        """One PD target for every joint: arms from the chunk, legs and waist yaw from the LMO, the rest held."""
+        q = self._rest.copy()
+        legs = self._lmo.step(state, command)
+        if not np.isfinite(legs).all():
+            self._safety.stop("lmo_fault")
+            legs = state.q[self._lmo_index]
+        q[self._lmo_index], q[self._arm_index] = legs, arm
+        return JointTarget(q=q, kp=self._kp.copy(), kd=self._kd.copy(), gripper=setpoint.gripper)
