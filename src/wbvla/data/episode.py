@@ -82,13 +82,13 @@ class EpisodeWriter:
         lacking = [c for c in self._videos if c not in frame]
         if lacking:
             raise DataError(f"frame {self.num_frames} lacks cameras {lacking}; it has {sorted(frame)}")
-        features = self._info.features
-        checked = {k: check_value(k, features[k], v) for k, v in frame.items() if k not in self._videos}
+        checked = {k: check_value(k, self._info.features[k], v) for k, v in frame.items()}
         for camera, video in self._videos.items():
-            video.add(frame[camera])
-            self._tallies[camera].add(frame[camera])
-        for name, value in checked.items():
-            self._rows[name].append(value)
+            video.add(checked[camera])
+            self._tallies[camera].add(checked[camera])
+        for name, rows in self._rows.items():
+            if name in checked:
+                rows.append(checked[name])
         self._task_rows.append(task or self._task)
 
     def fill(self, name: str, value: Any) -> None:

@@ -62,7 +62,7 @@ def write_labels(
 
 def require_labels(dataset: Dataset, names: Iterable[str], digest: str) -> None:
     """Raises ContractMismatch unless the columns exist and were written by the model of this digest."""
-    ours = {name: digest for name in names}
+    ours = dict.fromkeys(names, digest)
     theirs = {name: dataset.labels.get(name, {}).get("digest") for name in ours}
     require_match(f"labels of {dataset.root}", ours, theirs)
 

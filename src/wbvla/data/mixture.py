@@ -1,4 +1,4 @@
-"""Which frame of which dataset comes next: weighted, seeded, and a pure function of the step, so a resumed run agrees."""
+"""Which frame of which dataset comes next: weighted, seeded, a pure function of the step, so resumed runs agree."""
 
 from collections.abc import Sequence
 

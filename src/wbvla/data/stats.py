@@ -132,9 +132,9 @@ class Tally:
         return float(np.ldexp(1.0, self.exponent))
 
     def _ranked(self, rank: int) -> float:
-        """Estimate of the value of a rank: the middle of its bin, inside the range."""
+        """Estimate of the value of a rank: the lower edge of its bin (exact for whole numbers), inside the range."""
         index = int(np.searchsorted(self.counts.cumsum(), rank, side="right"))
-        return float(np.clip((self.first_bin + index + 0.5) * self.bin_width, self.low, self.high))
+        return float(np.clip((self.first_bin + index) * self.bin_width, self.low, self.high))
 
     def _at(self, exponent: int) -> tuple[int, Int64[np.ndarray, " bin"]]:
         """First bin and counts at a coarser exponent."""

@@ -18,6 +18,10 @@ def check_value(name: str, feature: Feature, value: Any) -> Any:
             raise DataError(f"{name!r} takes text, not {type(value).__name__}")
         return value
     array = np.asarray(value)
+    if feature.is_video:
+        if array.shape != feature.shape or array.dtype != np.uint8:
+            raise DataError(f"{name!r} is {array.dtype} {array.shape}, it was declared uint8 {feature.shape}")
+        return array
     if array.size == feature.shape[0] == 1:
         array = array.reshape(())
     elif array.shape != feature.shape:

@@ -9,6 +9,7 @@
 An episode that is left without `commit`, by an exception or otherwise, leaves nothing behind.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from wbvla.data.episode import EpisodeWriter, Session
 from wbvla.data.format import (
     CONTRACT,
     INFO,
+    LABELS,
     OWN_FEATURES,
     TASKS,
     Feature,
@@ -102,7 +104,10 @@ class DatasetWriter:
 
     @staticmethod
     def resume(root: Path, config: DatasetConfig, disk: Disk | None = None) -> "DatasetWriter":
-        """Create the dataset, or open it when it exists; raises ContractMismatch when it was made by another config."""
+        """Create the dataset, or open it when it exists; raises ContractMismatch when another config made it.
+
+        Columns that were labelled since do not count as a difference.
+        """
         root, disk = Path(root), disk or Disk()
         if (root / STAGING).is_dir():
             with lock(root):
@@ -110,6 +115,8 @@ class DatasetWriter:
         if not (root / INFO).is_file():
             return DatasetWriter.create(root, config, disk)
         ours, theirs = config.info().to_json(), read_info(root).to_json()
+        labelled = json.loads((root / LABELS).read_bytes()) if (root / LABELS).is_file() else {}
+        theirs["features"] = {k: f for k, f in theirs["features"].items() if k not in labelled}
         keys = ("fps", "robot_type", "features")
         require_match(f"dataset {root}", {k: ours[k] for k in keys}, {k: theirs[k] for k in keys})
         return DatasetWriter.open(root, config.codec, disk)
