@@ -50,7 +50,7 @@ def build_scene(spec: RobotSpec, options: MjcfOptions, room: RoomConfig) -> mujo
 
 
 def add_room(scene: mujoco.MjSpec, room: RoomConfig) -> None:
-    """Floor, four walls with skirting, ceiling and lamps; near clipping fit for cameras on hands."""
+    """Floor, four walls with skirting, a plain ceiling and lamps; near clipping fit for cameras on hands."""
     rng = np.random.default_rng(room.seed)
     floor = add_surface(scene, "floor", surface(room.floor, room.floor_colour, rng), 1.0)
     wall = add_surface(scene, "wall", surface(room.wall, room.wall_colour, rng), 1.2)
@@ -62,8 +62,15 @@ def add_room(scene: mujoco.MjSpec, room: RoomConfig) -> None:
         half = room.half_y if index < 2 else room.half_x
         turn = quat_from_rpy(np.array([0.0, 0.0, yaw]))
         _add_wall(world.add_body(name=f"wall_{index}", pos=(x, y, 0.0), quat=turn), half, room.height, wall)
-    top = _geom(world, PLANE, (room.half_x, room.half_y, 0.1), (0, 0, room.height), NOTHING)
-    top.quat, top.rgba = (0.0, 1.0, 0.0, 0.0), (0.95, 0.95, 0.94, 1.0)
+    # The ceiling is the sky: a real one would keep the lamps' light out when shadows are drawn.
+    scene.add_texture(
+        name="ceiling",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+        rgb1=(0.86, 0.86, 0.85),
+        width=8,
+        height=8,
+    )
     _add_lamps(scene, room)
 
 
@@ -78,10 +85,10 @@ def _add_wall(body: mujoco.MjsBody, half: float, height: float, material: str) -
 
 def _add_lamps(scene: mujoco.MjSpec, room: RoomConfig) -> None:
     head, light = scene.visual.headlight, room.light
-    head.ambient, head.diffuse, head.specular = (0.42 * light,) * 3, (0.22 * light,) * 3, (0.05,) * 3
+    head.ambient, head.diffuse, head.specular = (0.5 * light,) * 3, (0.22 * light,) * 3, (0.05,) * 3
     scene.visual.map.znear, scene.visual.map.zfar = 0.004, 12.0
     scene.stat.extent, scene.stat.center = 3.0, (0.0, 0.0, 0.8)
-    scene.visual.quality.shadowsize = 2048
+    scene.visual.quality.shadowsize = 4096
     for name, direction, strength in (("sun", (-0.35, 0.45, -1.0), 0.42), ("fill", (0.5, -0.4, -0.7), 0.18)):
         lamp = scene.worldbody.add_light(name=name, pos=(0.0, 0.0, room.height), dir=direction)
         lamp.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
