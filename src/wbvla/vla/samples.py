@@ -114,7 +114,7 @@ class Samples:
         }
 
 
-class Mixture:
+class Batches:
     """A `train.loop.Source` over several datasets: each batch is a pure function of its step."""
 
     def __init__(
@@ -183,6 +183,20 @@ def open_datasets(roots: Sequence[Path]) -> list[Dataset]:
     if not roots:
         raise DataError("no dataset was given; name at least one folder")
     return [Dataset(Path(r)) for r in roots]
+
+
+def label_digests(sets: Sequence[Dataset], streams: Sequence[StreamConfig]) -> dict[str, str]:
+    """Which LAM labelled each stream; raises DataError when two datasets were labelled by different ones."""
+    result: dict[str, str] = {}
+    for dataset in sets:
+        for stream in streams:
+            digest = dataset.labels.get(LATENT + stream.name, {}).get("digest")
+            if digest is not None and result.setdefault(stream.name, digest) != digest:
+                raise DataError(
+                    f"{dataset.root}: {LATENT}{stream.name} was written by LAM {digest[:12]}, another dataset's by "
+                    f"{result[stream.name][:12]}; label all datasets with the same LAM"
+                )
+    return result
 
 
 def flag_weights(samples: Sequence[Samples], arms: int, most: float = 10.0) -> Float[Tensor, "3 3"]:

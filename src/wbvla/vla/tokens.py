@@ -15,10 +15,11 @@ from wbvla.core.errors import ConfigError
 OPENVLA_PROMPT = "In: What action should the robot take to {instruction}?\nOut:"
 PAD, BOS = "<PAD>", "<s>"
 COMMON_WORDS = (
-    "a the to and then on in at of with from into onto near your left right front behind forward backward back "
-    "go walk step turn side squat crouch stand rise stop look reach grasp grab pick lift hold carry bring put place "
-    "push pull open close release load box bag cart table shelf door bottle cup ball cube floor handle hand hands arm arms "
-    "red green blue yellow orange purple white black grey brown small big up down around between it them object"
+    "a the to and then on in at of with from into onto near your left right front behind forward "
+    "backward back go walk step turn side squat crouch stand rise stop look reach grasp grab pick lift "
+    "hold carry bring put place push pull open close release load box bag cart table shelf door bottle "
+    "cup ball cube floor handle hand hands arm arms red green blue yellow orange purple white black "
+    "grey brown small big up down around between it them object"
 )
 
 
