@@ -8,9 +8,10 @@ from wbvla.robots.table import Drive, read_table
 
 # Legs and waist yaw lie between two public trainings of this robot; zero action does not stand with them, the
 # policy balances. Waist pitch and roll are held, not driven: 300/25 because less damping (300/6) lets the torso
-# ring and the robot fall in 42-83 % of trials; 10 of the 25 are passive, because damping that ends at the drive's
-# torque limit makes the light pelvis chatter at 200 Hz physics (measured: it explodes, with 10 it does not). Their torque is the 24 N.m measured on a robot, not the 36 N.m of
-# the description: a policy that counts on 36 saturates after 6 degrees of lean on the real one.
+# ring and the robot fall in 42-83 % of trials. 10 of the 25 are passive: damping that ends at the drive's torque
+# limit makes the light pelvis chatter, and then explode, at 200 Hz physics (measured). Their torque is the 24 N.m
+# measured on a robot, not the 36 N.m of the description: a policy that counts on 36 saturates after 6 degrees of
+# lean on the real one.
 DRIVES = {
     "hip": Drive(kp=200.0, kd=5.0, damping=0.3),
     "knee": Drive(kp=200.0, kd=5.0, damping=0.3),

@@ -1,0 +1,57 @@
+"""What the robot is asked to do while it learns: a mix of walking, squatting and standing."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandConfig:
+    """Shares and ranges of sampled commands (lmo.md 9.3; HOMIE never mixes walking and squatting)."""
+
+    stand_share: float = 0.2
+    """[-]"""
+    squat_share: float = 0.25
+    """standing still at a random height [-]"""
+    axis_shares: tuple[float, float, float] = (0.4, 0.3, 0.3)
+    """walking commands along x, y, psi [-]"""
+    second_axis_share: float = 0.15
+    """walking commands that get a second axis [-]"""
+    nominal_share: float = 0.6
+    """walking and standing commands at the nominal height [-]"""
+    walk_height_band_m: tuple[float, float] = (0.07, 0.02)
+    """otherwise the height is within this below and above the nominal one [m]"""
+    hold_s: tuple[float, float] = (2.5, 6.0)
+    """time until the next command [s]"""
+    resample: bool = True
+    """False: commands stay as they are set (evaluation)"""
+
+
+def uniform(low: float, high: float, size: tuple[int, ...], rng: Generator) -> Tensor:
+    """Float32 samples of U[low, high)."""
+    return low + (high - low) * torch.rand(size, generator=rng)
+
+
+def sample_commands(
+    num: int, config: CommandConfig, nominal_m: float, range_m: tuple[float, float], rng: Generator
+) -> tuple[Float[Tensor, "num 3"], Float[Tensor, " num"], Float[Tensor, " num"]]:
+    """Flags, stance heights [m] and hold times [s] of `num` new commands."""
+    mode = torch.rand(num, generator=rng)
+    rows = torch.arange(num)
+    flags = torch.zeros(num, 3)
+    signs = torch.randint(0, 2, (2, num), generator=rng).float() * 2 - 1
+    axis = torch.multinomial(torch.tensor(config.axis_shares), num, replacement=True, generator=rng)
+    second = torch.randint(0, 3, (num,), generator=rng)
+    has_second = torch.rand(num, generator=rng) < config.second_axis_share
+    flags[rows, axis] = signs[0]
+    flags[rows[has_second], second[has_second]] = signs[1][has_second]
+    squat = (mode >= config.stand_share) & (mode < config.stand_share + config.squat_share)
+    flags[mode < config.stand_share + config.squat_share] = 0.0
+    below, above = config.walk_height_band_m
+    height = uniform(nominal_m - below, nominal_m + above, (num,), rng)
+    height[torch.rand(num, generator=rng) < config.nominal_share] = nominal_m
+    deep = uniform(*range_m, (num,), rng)
+    height = torch.where(squat, deep, height)
+    return flags, height, uniform(*config.hold_s, (num,), rng)

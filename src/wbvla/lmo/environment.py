@@ -1,0 +1,417 @@
+"""The task the controller learns: many worlds of one robot, commands in, joint targets out, rewards and resets."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from tensordict import TensorDict
+from torch import Generator, Tensor
+
+from wbvla.core.command import reference_velocity, slew_height, smooth_flags
+from wbvla.core.errors import ConfigError
+from wbvla.lmo import rewards
+from wbvla.lmo.assist import assist_wrench
+from wbvla.lmo.commands import CommandConfig, sample_commands, uniform
+from wbvla.lmo.frames import gravity_in_body, heading, to_heading_frame
+from wbvla.lmo.gait import GaitConfig, advance_phase, feed_forward, schedule
+from wbvla.lmo.observation import (
+    PRESETS,
+    NoiseConfig,
+    actor_mirror,
+    add_noise,
+    clock_signal,
+    critic_mirror,
+    noise_scale,
+)
+from wbvla.lmo.perturb import ArmConfig, ArmMotion
+from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
+from wbvla.lmo.randomize import RandomizeConfig, randomize
+from wbvla.lmo.rewards import Frame, RewardScales, RewardWeights
+from wbvla.lmo.stages import Stage
+from wbvla.lmo.worlds import Progress, load_tensors, new_worlds, tensors_of
+from wbvla.robots.description import RobotSpec
+from wbvla.robots.kinematics import height_reference, squat_table
+from wbvla.sim.engine_mujoco import MujocoEngine
+from wbvla.sim.mjcf import MjcfOptions
+
+CONTROL_HZ = 50.0
+VELOCITY_EMA = 0.06
+CONTACT_N = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentConfig:
+    """The task, apart from what the stages change."""
+
+    num_worlds: int = 1024
+    num_threads: int = 2
+    seed: int = 1
+    preset: str = "clock"
+    """observation: `clock` or `paper`"""
+    action_scale: float = 0.25
+    """[rad] per unit of action"""
+    action_clip: float = 5.0
+    episode_s: float = 20.0
+    stall_s: float = 1.0
+    """a walking robot that keeps a foot down this long is reset; 0 switches it off"""
+    fall_gravity: float = -0.6
+    """fallen when gravity along the body's z is above this [-]"""
+    fall_drop_m: float = 0.22
+    """fallen when the root is this far below its reference [m]"""
+    recover_s: float = 1.2
+    """how long a pushed, standing robot may step [s]"""
+    recover_speed: float = 0.2
+    """a standing robot faster than this may step [m/s]"""
+    push_every_s: float = 4.0
+    """mean time between pushes [s]"""
+    randomize: bool = True
+    commands: CommandConfig = field(default_factory=CommandConfig)
+    gait: GaitConfig = field(default_factory=GaitConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    arms: ArmConfig = field(default_factory=ArmConfig)
+    plant: RandomizeConfig = field(default_factory=RandomizeConfig)
+    weights: RewardWeights = field(default_factory=RewardWeights)
+    scales: RewardScales = field(default_factory=RewardScales)
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"unknown observation preset {self.preset!r}; known: {', '.join(PRESETS)}")
+
+
+class LmoEnvironment:
+    """Steps all worlds at 50 Hz; what `rsl_rl` calls a vectorised environment."""
+
+    def __init__(
+        self, spec: RobotSpec, config: EnvironmentConfig, stage: Stage, options: MjcfOptions | None = None
+    ) -> None:
+        self.spec, self.config, self.stage = spec, config, stage
+        self.rng = Generator().manual_seed(config.seed)
+        model = build_model(spec, options or training_options(spec))
+        self.layout = Layout(spec, model)
+        self.engine = MujocoEngine(
+            model, config.num_worlds, config.num_threads, outputs=("sensordata", "actuator_force")
+        )
+        self.substeps = round(1 / CONTROL_HZ / model.opt.timestep)
+        self.dt_s = 1 / CONTROL_HZ
+        if self.substeps % 2:
+            raise ConfigError(f"control period {self.dt_s} s must hold an even number of {model.opt.timestep} s steps")
+        self._tables(spec)
+        plant = np.tile([0.8, 1.0, 0.0, 0.0], (config.num_worlds, 1))
+        if config.randomize:
+            plant = randomize(self.engine, model, spec, config.plant, config.seed)
+        self.plant = torch.tensor(plant, dtype=torch.float32)
+        self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, config.num_worlds)
+        self.progress = Progress(assist=1.0, feed_forward=1.0, falls_per_minute=-1.0, stage=0)
+        self.worlds = new_worlds(config.num_worlds, self.num_actions, len(self.layout.qpos), model.nsensordata)
+        self.sums: dict[str, float] = {}
+        self._every = torch.arange(config.num_worlds)
+        self.reset(self._every)
+        self.worlds.age[:] = torch.randint(0, int(0.9 * self.episode_ticks), (config.num_worlds,), generator=self.rng)
+        self.engine.step(1)
+        self._sense()
+        self._look()
+
+    def _tables(self, spec: RobotSpec) -> None:
+        """Constants of the robot as tensors."""
+        table = squat_table(spec)
+        self.num_actions = len(spec.lmo_joints)
+        self.episode_ticks = round(self.config.episode_s * CONTROL_HZ)
+        self.reference_low = float(table.height_m[0])
+        self.reference_step = float(table.height_m[1] - table.height_m[0])
+        self.reference_rows = torch.tensor(height_reference(table, table.height_m), dtype=torch.float32)
+        index = spec.indices(spec.lmo_joints)
+        self.q_default = torch.tensor(spec.column("default")[index], dtype=torch.float32)
+        lower, upper = (torch.tensor(spec.column(c)[index], dtype=torch.float32) for c in ("lower", "upper"))
+        self.lower, self.upper = lower, upper
+        middle, half = (lower + upper) / 2, (upper - lower) / 2
+        self.soft_lower, self.soft_upper = middle - 0.95 * half, middle + 0.95 * half
+        self.columns = leg_columns(spec.lmo_joints)
+        weight = torch.ones(self.num_actions)
+        for kind, value in (("hip_pitch", 0.02), ("knee", 0.02), ("ankle_pitch", 0.02), ("ankle_roll", 0.5)):
+            weight[list(self.columns[kind])] = value
+        self.pose_weight = weight
+        self.goal_speed = torch.tensor(spec.shaping.goal_speed)
+        self.noise = noise_scale(self.config.preset, self.num_actions, self.config.noise)
+        self.actor_mirror = actor_mirror(spec, self.config.preset)
+        self.critic_mirror = critic_mirror(spec, self.config.preset, self.layout.arm_names, self.layout.held_names)
+
+    def leg_reference(self, height_m: Float[Tensor, " n"]) -> Float[Tensor, "n lmo"]:
+        """Targets of the low-level joints for a stance height, linear between rows [rad]."""
+        place = ((height_m - self.reference_low) / self.reference_step).clamp(0, len(self.reference_rows) - 1.0001)
+        row, blend = place.long(), (place % 1.0)[:, None]
+        return (1 - blend) * self.reference_rows[row] + blend * self.reference_rows[row + 1]
+
+    # ---- resets -------------------------------------------------------------------------------------------------
+
+    def command(self, ids: Tensor) -> None:
+        """New commands for some worlds."""
+        if len(ids) == 0:
+            return
+        w = self.worlds
+        w.flags[ids], w.height_goal[ids], w.command_left_s[ids] = sample_commands(
+            len(ids), self.config.commands, self.spec.nominal_height_m, self.spec.height_range_m, self.rng
+        )
+
+    def reset(self, ids: Tensor) -> None:
+        """Stand some worlds up at their commanded height, heading anywhere, arms part of the way to a new pose."""
+        if len(ids) == 0:
+            return
+        w, rng, num = self.worlds, self.rng, len(ids)
+        for name, tensor in tensors_of(w).items():
+            if name != "targets":
+                tensor[ids] = torch.zeros((), dtype=tensor.dtype)
+        self.command(ids)
+        w.height[ids] = w.height_goal[ids]
+        w.delay[ids] = torch.randint(0, self.stage.max_delay + 1, (num,), generator=rng)
+        w.sensors[ids] = self.layout.neutral_sensors(num, w.sensors.shape[1])
+        self.arms.retarget(ids, self.stage.arm_amplitude, rng)
+        arms = self.arms.state
+        start = self.arms.default + 0.5 * (arms.target[ids] - self.arms.default)
+        arms.command[ids] = start
+        q = self.layout.default.repeat(num, 1)
+        q[:, self.layout.lmo] = self.leg_reference(w.height[ids])
+        q[:, self.layout.lmo] += 0.03 * torch.randn(num, self.num_actions, generator=rng)
+        q[:, self.layout.arm] = start
+        self.place(ids, q, uniform(-torch.pi, torch.pi, (num,), rng))
+        self.engine.state("qvel")[ids, :2] = uniform(-0.2, 0.2, (num, 2), rng).double()
+
+    def place(self, ids: Tensor, q: Float[Tensor, "n joint"], yaw: Float[Tensor, " n"]) -> None:
+        """Put worlds at rest at the origin with these joints, just above the floor."""
+        qpos, layout = self.engine.state("qpos"), self.layout
+        root = torch.zeros(len(ids), 7)
+        root[:, 2] = self.worlds.height[ids] + 0.003
+        root[:, 3], root[:, 6] = torch.cos(yaw / 2), torch.sin(yaw / 2)
+        qpos[ids, :7] = root.double()
+        qpos[ids[:, None], layout.qpos] = q.double()
+        for name in ("qvel", "qacc_warmstart", "xfrc_applied"):
+            self.engine.state(name)[ids] = 0.0
+        self.engine.state("ctrl")[ids[:, None], layout.ctrl] = q.double()
+        self.worlds.targets[ids] = q[:, None]
+
+    # ---- senses -------------------------------------------------------------------------------------------------
+
+    def _sense(self) -> None:
+        """Take the engine's foot sensors over (resets write neutral ones)."""
+        self.worlds.sensors.copy_(self.engine.output("sensordata"))
+
+    def _look(self) -> None:
+        """Derive everything that observations and rewards need from the state."""
+        qpos, qvel = self.engine.state("qpos").float(), self.engine.state("qvel").float()
+        self.root_height, self.quat, self.twist = qpos[:, 2], qpos[:, 3:7], qvel[:, :6]
+        self.gravity, self.heading = gravity_in_body(self.quat), heading(self.quat)
+        level = to_heading_frame(qvel[:, :2], *self.heading)
+        self.velocity = torch.cat([level, qvel[:, 2:3]], dim=1)
+        self.omega = qvel[:, 3:6]
+        joints, speeds = qpos[:, self.layout.qpos], qvel[:, self.layout.qvel]
+        self.q, self.dq = joints[:, self.layout.lmo], speeds[:, self.layout.lmo]
+        self.q_arm = joints[:, self.layout.arm]
+        self.q_held = joints[:, self.layout.held]
+        self.feet = self.layout.feet(self.worlds.sensors)
+        self.contact = self.feet.force > CONTACT_N
+
+    def observations(self) -> TensorDict:
+        """`policy`: with noise, what the robot has; `critic`: without noise, and what only a simulator knows."""
+        w = self.worlds
+        parts = [w.flags, w.height[:, None], self.omega, self.gravity, self.q - self.q_default, self.dq, w.action]
+        if self.config.preset == "clock":
+            parts.append(clock_signal(w.phase, w.moving))
+        clean = torch.cat(parts, dim=1)
+        noisy = add_noise(clean, self.noise, self.rng)
+        critic = torch.cat([clean, self._privileged()], dim=1)
+        return TensorDict({"policy": noisy, "critic": critic}, batch_size=[len(clean)])
+
+    def _privileged(self) -> Float[Tensor, "world n"]:
+        """What the critic sees besides, in the order of `critic_mirror`."""
+        w = self.worlds
+        parts = [
+            self.velocity, w.velocity_f - w.reference_f, w.reference_f, (self.root_height - w.height)[:, None],
+            self.contact.float(), self.feet.position_w[:, :, 2], clock_signal(w.phase, w.moving),
+            w.moving[:, None].float(), self.q_arm - self.arms.default, self.q_held, self.plant,
+            w.delay[:, None].float(), w.recover_s[:, None],
+        ]  # fmt: skip
+        return torch.cat(parts, dim=1)
+
+    # ---- one tick -----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def step(self, action: Float[Tensor, "world lmo"]) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
+        """Observations, rewards, dones and `{"time_outs"}` after one control tick."""
+        w, shaping = self.worlds, self.spec.shaping
+        action_2 = w.action_1.clone()
+        w.action_1.copy_(w.action)
+        w.action.copy_(action.clamp(-self.config.action_clip, self.config.action_clip))
+        w.height.copy_(slew_height(w.height, w.height_goal, shaping, self.dt_s, clip=torch.clamp))
+        w.sbar.copy_(smooth_flags(w.sbar, w.flags, shaping))
+        reference = reference_velocity(w.sbar, self.goal_speed, shaping, tanh=torch.tanh)
+        self._disturb(reference)
+        self._advance(self._targets())
+        w.age += 1
+        self._look()
+        self._tick_clock()
+        frame = self._frame(reference, action_2)
+        reward, parts = rewards.total(frame, self.stage.apply(self.config.weights))
+        fallen, stalled = self._ended()
+        failed = fallen | stalled
+        reward = reward * self.dt_s - self.config.scales.fall * failed
+        timeout = (w.age >= self.episode_ticks) & ~failed
+        self._count(frame, parts, fallen, stalled)
+        done = failed | timeout
+        w.command_left_s -= self.dt_s
+        if self.config.commands.resample:
+            self.command(((w.command_left_s <= 0) & ~done).nonzero()[:, 0])
+            self.reset(done.nonzero()[:, 0])
+            self._look()
+        return self.observations(), reward, done, {"time_outs": timeout}
+
+    def _targets(self) -> Float[Tensor, "world joint"]:
+        """PD targets of this tick: reference pose + scaled action (+ fading gait), arms on their own way."""
+        w, layout = self.worlds, self.layout
+        leg = self.leg_reference(w.height) + self.config.action_scale * w.action
+        if self.progress.feed_forward > 0:
+            strength = self.progress.feed_forward * (w.sbar.abs().amax(1) / 0.4).clamp(0, 1) * w.moving
+            leg = leg + feed_forward(w.phase, strength, self.columns, self.num_actions, self.config.gait)
+        targets = w.targets[:, 0].clone()
+        targets[:, layout.lmo] = leg.clamp(self.lower, self.upper)
+        targets[:, layout.arm] = self.arms.advance(self.stage.arm_amplitude, self.dt_s, self.rng)
+        return targets
+
+    def _advance(self, targets: Float[Tensor, "world joint"]) -> None:
+        """Two half ticks of physics; each world gets the target that its delay lets through."""
+        w, ctrl = self.worlds, self.engine.state("ctrl")
+        w.targets.copy_(torch.cat([targets[:, None], w.targets[:, :-1]], dim=1))
+        for half in (0, 1):
+            back = torch.div(w.delay + 1 - half, 2, rounding_mode="floor")
+            ctrl[:, self.layout.ctrl] = w.targets[self._every, back].double()
+            self.engine.step(self.substeps // 2)
+        self._sense()
+
+    def _disturb(self, reference: Float[Tensor, "world 3"]) -> None:
+        """Pushes (a jump of the root's velocity) and the helping wrench."""
+        w, stage, rng = self.worlds, self.stage, self.rng
+        num = self.config.num_worlds
+        if stage.push > 0:
+            hit = (torch.rand(num, generator=rng) < self.dt_s / self.config.push_every_s).nonzero()[:, 0]
+            size = torch.where(w.moving[hit], stage.push, stage.stand_push)[:, None]
+            kick = size * uniform(-1.0, 1.0, (len(hit), 3), rng)
+            qvel = self.engine.state("qvel")
+            qvel[hit[:, None], torch.tensor([0, 1, 5])] += kick.double()
+            w.recover_s[hit] = self.config.recover_s
+        wrench = self.engine.state("xfrc_applied")
+        if self.progress.assist > 0:
+            error = self.root_height - w.height
+            help_ = assist_wrench(self.progress.assist, self.quat, self.twist, self.heading, reference, error)
+            wrench[:, self.layout.root_body] = help_.double()
+        elif self.config.commands.resample:
+            wrench[:, self.layout.root_body] = 0.0
+
+    def _tick_clock(self) -> None:
+        """Gait phase, filtered velocity, time since each foot was lifted, and leave to recover."""
+        w, gait = self.worlds, self.config.gait
+        moving = (w.flags.abs().amax(1) > 0) | (w.sbar.abs().amax(1) > gait.active_above)
+        start = 0.5 * torch.randint(0, 2, (self.config.num_worlds,), generator=self.rng).float()
+        w.phase.copy_(advance_phase(w.phase, moving, w.moving, start, self.dt_s, gait))
+        w.moving.copy_(moving)
+        speed = torch.cat([self.velocity[:, :2], self.omega_z()[:, None]], dim=1)
+        w.velocity_f += VELOCITY_EMA * (speed - w.velocity_f)
+        reference = reference_velocity(w.sbar, self.goal_speed, self.spec.shaping, tanh=torch.tanh)
+        w.reference_f += VELOCITY_EMA * (reference - w.reference_f)
+        planted = (self.contact | (self.feet.position_w[:, :, 2] < 0.015)) & moving[:, None]
+        w.idle_s.copy_((w.idle_s + self.dt_s) * planted)
+        fast = (w.velocity_f[:, :2].norm(dim=1) > self.config.recover_speed) & ~moving
+        w.recover_s.copy_(torch.where(fast, self.config.recover_s / 2, (w.recover_s - self.dt_s).clamp(min=0)))
+
+    def omega_z(self) -> Float[Tensor, " world"]:
+        """Yaw rate [rad/s], of the body z-axis as in the observation."""
+        return self.omega[:, 2]
+
+    def _frame(self, reference: Float[Tensor, "world 3"], action_2: Float[Tensor, "world lmo"]) -> Frame:
+        w, feet = self.worlds, self.feet
+        stance, swing_target = schedule(w.phase, w.moving, self.config.gait)
+        cos, sin = (part[:, None] for part in self.heading)
+        apart = to_heading_frame(feet.position_w[:, 0, :2] - feet.position_w[:, 1, :2], *self.heading)
+        forward = to_heading_frame(feet.forward_w[:, :, :2], cos, sin)
+        speed = torch.cat([self.velocity[:, :2], self.omega_z()[:, None]], dim=1)
+        excess = (self.q - self.soft_upper).clamp(min=0) + (self.soft_lower - self.q).clamp(min=0)
+        force = self.engine.output("actuator_force")[:, self.layout.ctrl[self.layout.lmo]].float()
+        return Frame(
+            error_filtered=w.velocity_f - w.reference_f,
+            error_raw=speed - reference,
+            velocity=self.velocity,
+            omega=self.omega,
+            gravity=self.gravity,
+            height_error=self.root_height - w.height,
+            contact=self.contact,
+            foot_height=feet.position_w[:, :, 2],
+            foot_speed2=(feet.velocity_w[:, :, :2] ** 2).sum(2),
+            foot_tilt2=(feet.normal_w[:, :, :2] ** 2).sum(2),
+            foot_yaw2=forward[:, :, 1] ** 2,
+            foot_spread=apart[:, 1],
+            q=self.q,
+            dq=self.dq,
+            q_reference=self.leg_reference(w.height),
+            torque=force,
+            action=w.action,
+            action_1=w.action_1,
+            action_2=action_2,
+            limit_excess=excess.sum(1),
+            stance=stance,
+            swing_target=swing_target,
+            moving=w.moving,
+            recovering=(w.recover_s > 0) & ~w.moving,
+            pose_weight=self.pose_weight,
+            stand_pose_weight=self.pose_weight + 0.3,
+            sigma=tuple(self.stage.sharpness * s for s in self.config.scales.sigma),
+            scales=self.config.scales,
+        )
+
+    def _ended(self) -> tuple[Bool[Tensor, " world"], Bool[Tensor, " world"]]:
+        """Fallen, and stalled: told to walk but one foot stays down."""
+        w, c = self.worlds, self.config
+        fallen = (self.gravity[:, 2] > c.fall_gravity) | (self.root_height < w.height - c.fall_drop_m)
+        fallen = fallen | ~torch.isfinite(self.root_height)
+        stalled = (w.idle_s.amax(1) > c.stall_s) & w.moving if c.stall_s > 0 else torch.zeros_like(fallen)
+        return fallen, stalled
+
+    def _count(self, frame: Frame, parts: dict[str, Tensor], fallen: Tensor, stalled: Tensor) -> None:
+        """Sums for the log: rewards per term, falls, stalls, and errors of settled commands."""
+        add = {f"reward/{name}": float(value) for name, value in parts.items()}
+        add |= {"ticks": 1.0, "falls": float(fallen.sum()), "stalls": float(stalled.sum())}
+        settled = frame.moving & (self.worlds.sbar.abs().amax(1) > 0.9)
+        for axis, name in enumerate(("x", "y", "yaw")):
+            on = settled & (self.worlds.flags[:, axis] != 0)
+            add[f"error_{name}"] = float(frame.error_filtered[on, axis].abs().sum())
+            add[f"count_{name}"] = float(on.sum())
+        add["error_height"] = float(frame.height_error.abs().mean())
+        for name, value in add.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def drain_sums(self) -> dict[str, float]:
+        """Means since the last call; falls and stalls per robot-minute."""
+        sums, self.sums = self.sums, {}
+        ticks = max(1.0, sums.pop("ticks", 1.0))
+        minutes = ticks * self.config.num_worlds * self.dt_s / 60
+        out = {name: value / ticks for name, value in sums.items() if name.startswith(("reward/", "error_height"))}
+        for name in ("x", "y", "yaw"):
+            out[f"error_{name}"] = sums.get(f"error_{name}", 0.0) / max(1.0, sums.get(f"count_{name}", 0.0))
+        for name in ("falls", "stalls"):
+            out[f"{name}_per_minute"] = sums.get(name, 0.0) / minutes
+        return out
+
+    # ---- checkpoints --------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is needed to continue to the bit."""
+        out = {f"world.{name}": value.clone() for name, value in tensors_of(self.worlds).items()}
+        out |= {f"arm.{name}": value.clone() for name, value in tensors_of(self.arms.state).items()}
+        out |= {f"engine.{name}": value for name, value in self.engine.snapshot().items()}
+        return out | {"rng": self.rng.get_state()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Inverse of `state`."""
+        part = lambda prefix: {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}  # noqa: E731
+        load_tensors(self.worlds, part("world."))
+        load_tensors(self.arms.state, part("arm."))
+        self.engine.restore(part("engine."))
+        self.rng.set_state(state["rng"])
+        self._look()

@@ -1,0 +1,136 @@
+"""PPO by `rsl_rl`, with mirrored halves of each batch and our own step of the learning rate."""
+
+from dataclasses import dataclass
+
+import torch
+from rsl_rl.algorithms import PPO
+from rsl_rl.models import MLPModel
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+
+from wbvla.lmo.environment import LmoEnvironment
+from wbvla.lmo.observation import action_mirror
+
+GROUPS = {"actor": ["policy"], "critic": ["critic"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """PPO as validated on this task (lmo.md 9.3)."""
+
+    horizon: int = 24
+    """ticks per world and iteration"""
+    epochs: int = 4
+    minibatches: int = 4
+    hidden: tuple[int, ...] = (256, 128)
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.003
+    max_grad_norm: float = 1.0
+    initial_std: float = 0.6
+    learning_rate: float = 1e-3
+    learning_rate_range: tuple[float, float] = (1.5e-4, 1.5e-3)
+    target_kl: float = 0.015
+    """the learning rate falls by 1.5 above twice this and rises by 1.3 below half of it, after each epoch"""
+    last_layer_gain: float = 0.05
+    """scale of the actor's last layer at the start: the first actions are small"""
+
+
+class Learner:
+    """Actor, critic, optimiser and storage of one training."""
+
+    def __init__(self, env: LmoEnvironment, config: LearnerConfig) -> None:
+        self.config = config
+        obs = env.observations()
+        self.actor = MLPModel(
+            obs, GROUPS, "actor", env.num_actions, config.hidden, obs_normalization=True,
+            distribution_cfg={"class_name": "GaussianDistribution", "init_std": config.initial_std, "std_type": "log"},
+        )  # fmt: skip
+        self.critic = MLPModel(obs, GROUPS, "critic", 1, config.hidden, obs_normalization=True)
+        with torch.no_grad():
+            last, value = self.actor.mlp[-1], self.critic.mlp[-1]
+            last.weight.mul_(config.last_layer_gain)
+            last.bias.zero_()
+            value.weight.mul_(0.1)
+        storage = RolloutStorage("rl", env.config.num_worlds, config.horizon, obs, [env.num_actions])
+        self.ppo = PPO(
+            self.actor, self.critic, storage,
+            num_learning_epochs=1, num_mini_batches=config.minibatches, clip_param=config.clip, gamma=config.gamma,
+            lam=config.gae_lambda, entropy_coef=config.entropy, learning_rate=config.learning_rate,
+            max_grad_norm=config.max_grad_norm, schedule="fixed",
+        )  # fmt: skip
+        self.mirrors = {"policy": env.actor_mirror, "critic": env.critic_mirror}
+        self.action_mirror = action_mirror(env.spec)
+
+    @torch.no_grad()
+    def rollout(self, env: LmoEnvironment, obs: TensorDict) -> TensorDict:
+        """Fill the storage; returns the observations that follow."""
+        for _ in range(self.config.horizon):
+            action = self.ppo.act(obs)
+            obs, reward, done, extras = env.step(action)
+            self.ppo.process_env_step(obs, reward, done, extras)
+        self.ppo.compute_returns(obs)
+        return obs
+
+    def update(self, iteration: int) -> dict[str, float]:
+        """All epochs over the storage. Each sees half of the samples mirrored, the next epoch the other half.
+
+        The mirror keeps log-probabilities, values and returns, so nothing else of the storage changes; old means
+        and deviations are mirrored too, so that the KL divergence stays right (rsl_rl's own augmentation doubles
+        the batch instead, and with it the cost).
+        """
+        storage = self.ppo.storage
+        worlds = storage.num_envs // 2
+        halves = (slice(0, worlds), slice(worlds, None))
+        self._mirror(storage, halves[iteration % 2])
+        self.actor.obs_normalizer.eval()
+        self.critic.obs_normalizer.eval()
+        losses: dict[str, float] = {}
+        kl = 0.0
+        for epoch in range(self.config.epochs):
+            if epoch > 0:
+                self._mirror(storage, slice(None))
+            losses = self.ppo.update()
+            kl = self._divergence(storage)
+            self._step_learning_rate(kl)
+        with torch.no_grad():
+            seen = storage.observations.flatten(0, 1)
+            for model in (self.actor, self.critic):
+                model.obs_normalizer.train()
+                model.update_normalization(seen)
+        deviation = float(self.actor.distribution.log_std_param.detach().exp().mean())
+        return {**losses, "kl": kl, "learning_rate": self.ppo.learning_rate, "std": deviation}
+
+    @torch.no_grad()
+    def _mirror(self, storage: RolloutStorage, worlds: slice) -> None:
+        for name, mirror in self.mirrors.items():
+            storage.observations[name][:, worlds] = mirror(storage.observations[name][:, worlds])
+        storage.actions[:, worlds] = self.action_mirror(storage.actions[:, worlds])
+        mean, deviation = storage.distribution_params
+        mean[:, worlds] = self.action_mirror(mean[:, worlds])
+        deviation[:, worlds] = deviation[:, worlds][..., self.action_mirror.index]
+
+    @torch.no_grad()
+    def _divergence(self, storage: RolloutStorage) -> float:
+        """Mean KL(old || new) over every fifth sample."""
+        seen = storage.observations.flatten(0, 1)[::5]
+        self.actor(seen, stochastic_output=True)
+        old = tuple(p.flatten(0, 1)[::5] for p in storage.distribution_params)
+        return float(self.actor.get_kl_divergence(old, self.actor.output_distribution_params).mean())
+
+    def _step_learning_rate(self, kl: float) -> None:
+        low, high = self.config.learning_rate_range
+        if kl > 2 * self.config.target_kl:
+            self.ppo.learning_rate = max(low, self.ppo.learning_rate / 1.5)
+        elif kl < self.config.target_kl / 2:
+            self.ppo.learning_rate = min(high, self.ppo.learning_rate * 1.3)
+        for group in self.ppo.optimizer.param_groups:
+            group["lr"] = self.ppo.learning_rate
+
+    def warm_normalizers(self, obs: TensorDict) -> None:
+        """First statistics, before anything is learned: the observations and their mirror images."""
+        both = {name: torch.cat([obs[name], mirror(obs[name])]) for name, mirror in self.mirrors.items()}
+        seen = TensorDict(both, batch_size=[2 * obs.batch_size[0]])
+        self.actor.update_normalization(seen)
+        self.critic.update_normalization(seen)

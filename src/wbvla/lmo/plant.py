@@ -1,0 +1,112 @@
+"""The model the controller learns on, and where its joints and foot sensors lie in the engine's arrays."""
+
+from dataclasses import dataclass, replace
+
+import mujoco
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from wbvla.robots.description import RobotSpec
+from wbvla.sim.contact import GROUND
+from wbvla.sim.mjcf import TRAINING, MjcfOptions, build_robot, joint_addresses
+
+FEET = ("left", "right")
+
+
+def training_options(spec: RobotSpec) -> MjcfOptions:
+    """Head and wrists welded for speed, their mass kept; the waist stays free (lmo.md 9.5: welding it hides falls)."""
+    wrists = tuple(name for name in spec.arm_joints if "wrist" in name)
+    return replace(TRAINING, welded=(*spec.head_joints, *wrists))
+
+
+def build_model(spec: RobotSpec, options: MjcfOptions) -> mujoco.MjModel:
+    """The robot on an endless floor; IMU sensors are dropped, the environment reads the root's state itself."""
+    model = build_robot(spec, options)
+    model.worldbody.add_geom(
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[0.0, 0.0, 1.0],
+        contype=GROUND.contype,
+        conaffinity=GROUND.conaffinity,
+    )
+    for imu in spec.imus:
+        for sensor in [s for s in model.sensors if s.objname == f"{imu.name}_imu"]:
+            model.delete(sensor)
+    return model.compile()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feet:
+    """What the foot sensors said after a step."""
+
+    position_w: Float[Tensor, "world 2 3"]
+    """of the sole's centre [m]"""
+    velocity_w: Float[Tensor, "world 2 3"]
+    """[m/s]"""
+    normal_w: Float[Tensor, "world 2 3"]
+    forward_w: Float[Tensor, "world 2 3"]
+    force: Float[Tensor, "world 2"]
+    """[N]"""
+
+
+class Layout:
+    """Index tables from names to columns of one compiled model."""
+
+    def __init__(self, spec: RobotSpec, model: mujoco.MjModel) -> None:
+        free = {model.joint(i).name for i in range(model.njnt)}
+        self.joint_names = tuple(name for name in spec.joint_names if name in free)
+        self.arm_names = tuple(name for name in spec.arm_joints if name in free)
+        self.held_names = tuple(n for n in self.joint_names if n not in spec.lmo_joints and n not in self.arm_names)
+        every = joint_addresses(model, self.joint_names)
+        self.qpos, self.qvel, self.ctrl = (_index(every[k]) for k in ("qpos", "qvel", "ctrl"))
+        self.lmo = self._columns(spec.lmo_joints)
+        self.arm = self._columns(self.arm_names)
+        self.held = self._columns(self.held_names)
+        self.default = torch.tensor(spec.column("default")[spec.indices(self.joint_names)], dtype=torch.float32)
+        self.root_body = model.body(spec.root_link).id
+        self._sensors = {
+            kind: torch.cat([_sensor_columns(model, f"{side}_foot_{kind}") for side in FEET])
+            for kind in ("pos", "linvel", "zaxis", "xaxis", "touch")
+        }
+
+    def _columns(self, names: tuple[str, ...]) -> Int[Tensor, " name"]:
+        """Positions of joints among those the model leaves free."""
+        return torch.tensor([self.joint_names.index(n) for n in names], dtype=torch.long)
+
+    def feet(self, sensors: Float[Tensor, "world sensor"]) -> Feet:
+        """Foot readings by name."""
+        part = {kind: sensors[:, columns] for kind, columns in self._sensors.items()}
+        vector = {kind: part[kind].reshape(-1, 2, 3) for kind in ("pos", "linvel", "zaxis", "xaxis")}
+        return Feet(
+            position_w=vector["pos"],
+            velocity_w=vector["linvel"],
+            normal_w=vector["zaxis"],
+            forward_w=vector["xaxis"],
+            force=part["touch"],
+        )
+
+    def neutral_sensors(self, num: int, size: int) -> Float[Tensor, "num sensor"]:
+        """Readings of feet that lie flat without touching, for worlds that have not stepped yet."""
+        rows = torch.zeros(num, size)
+        rows[:, self._sensors["zaxis"][[2, 5]]] = 1.0
+        rows[:, self._sensors["xaxis"][[0, 3]]] = 1.0
+        rows[:, self._sensors["pos"][1]] = 0.14
+        rows[:, self._sensors["pos"][4]] = -0.14
+        return rows
+
+
+def _index(array: np.ndarray) -> Int[Tensor, " n"]:
+    return torch.from_numpy(np.asarray(array, dtype=np.int64).copy())
+
+
+def _sensor_columns(model: mujoco.MjModel, name: str) -> Int[Tensor, " n"]:
+    sensor = model.sensor(name)
+    return torch.arange(int(sensor.adr[0]), int(sensor.adr[0]) + int(sensor.dim[0]))
+
+
+def leg_columns(names: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    """Left and right column of each kind of leg joint among `names`."""
+    kinds = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
+    return {kind: (names.index(f"left_{kind}_joint"), names.index(f"right_{kind}_joint")) for kind in kinds}

@@ -1,0 +1,205 @@
+"""Trains the low-level controller: rollouts, updates, a curriculum that follows the falls, checkpoints that resume."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wbvla.core.errors import ConfigError
+from wbvla.core.metrics import MetricLog
+from wbvla.core.run import open_run
+from wbvla.lmo.checkpoint import load_checkpoint, load_models, read_checkpoint, save_checkpoint
+from wbvla.lmo.environment import EnvironmentConfig, LmoEnvironment
+from wbvla.lmo.learner import Learner, LearnerConfig
+from wbvla.lmo.stages import Stage
+from wbvla.robots.platforms import load_robot
+
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FadeConfig:
+    """How the help fades: a little per iteration as long as falls are rare."""
+
+    assist_step: float = 0.015
+    feed_forward_step: float = 0.006
+    few_falls: float = 8.0
+    """below this many falls per robot-minute help fades"""
+    many_falls: float = 20.0
+    """above it the assist comes back by a third of a step"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmoConfig:
+    """One training of a low-level controller."""
+
+    robot: str
+    iterations: int
+    seed: int = 1
+    torch_threads: int = 1
+    checkpoint_every: int = 25
+    """iterations; one checkpoint is kept and replaced"""
+    keep_every: int = 100
+    """iterations; these checkpoints are kept besides"""
+    environment: EnvironmentConfig = field(default_factory=EnvironmentConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    fade: FadeConfig = field(default_factory=FadeConfig)
+    stages: tuple[Stage, ...] = (Stage(start_iteration=0),)
+
+    def __post_init__(self) -> None:
+        starts = [stage.start_iteration for stage in self.stages]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            raise ConfigError(f"stages must start at iteration 0 and rise, not at {starts}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgress:
+    """What a progress bar needs."""
+
+    iteration: int
+    iterations: int
+    env_steps: int
+    env_steps_per_s: float
+    remaining_s: float
+    metrics: dict[str, float]
+
+
+OnIteration = Callable[[TrainingProgress], None]
+
+
+class Training:
+    """The objects of one run; `train` drives it."""
+
+    def __init__(self, config: LmoConfig, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        torch.set_num_threads(config.torch_threads)
+        torch.manual_seed(config.seed)
+        self.env = LmoEnvironment(load_robot(config.robot), config.environment, config.stages[0])
+        self.learner = Learner(self.env, config.learner)
+        self.iteration = 0
+        self.seconds = 0.0
+
+    @property
+    def steps_per_iteration(self) -> int:
+        return self.config.environment.num_worlds * self.config.learner.horizon
+
+    def begin(self, warm_start: Path | None) -> None:
+        """Continue the folder's checkpoint, or start afresh (from the weights of `warm_start`, if given)."""
+        path = self.folder / CHECKPOINT
+        if path.is_file():
+            self.obs, meta = load_checkpoint(path, self.learner, self.env)
+            self.iteration, self.seconds = int(meta["iteration"]), float(meta["seconds"])
+            self.env.stage = self.config.stages[self.env.progress.stage]
+            return
+        open_run(self.folder, self.config, self.config.seed)
+        self.obs = self.env.observations()
+        if warm_start is not None:
+            load_models(self.learner, read_checkpoint(warm_start)[0])
+            self.env.progress.assist = self.env.progress.feed_forward = 0.0
+            return
+        for _ in range(self.config.learner.horizon):
+            noise = self.config.learner.initial_std * torch.randn(len(self.obs), self.env.num_actions)
+            self.obs, *_ = self.env.step(noise)
+            self.learner.warm_normalizers(self.obs)
+        self.env.drain_sums()
+
+    def iterate(self) -> dict[str, float]:
+        """One rollout and update; returns what goes to the log."""
+        self._enter_stage()
+        began = time.perf_counter()
+        self.obs = self.learner.rollout(self.env, self.obs)
+        collected = time.perf_counter()
+        learned = self.learner.update(self.iteration)
+        ended = time.perf_counter()
+        self.iteration += 1
+        self.seconds += ended - began
+        sums = self.env.drain_sums()
+        self._fade(sums["falls_per_minute"] + sums["stalls_per_minute"])
+        progress = self.env.progress
+        return {
+            "step": self.iteration,
+            "env_steps": self.iteration * self.steps_per_iteration,
+            "seconds": round(self.seconds, 3),
+            "collect_s": round(collected - began, 4),
+            "learn_s": round(ended - collected, 4),
+            "reward": sum(v for k, v in sums.items() if k.startswith("reward/")),
+            "assist": progress.assist,
+            "feed_forward": progress.feed_forward,
+            "stage": progress.stage,
+            **sums,
+            **learned,
+        }
+
+    def _enter_stage(self) -> None:
+        """Take the last stage whose start has been reached."""
+        index = max(i for i, s in enumerate(self.config.stages) if s.start_iteration <= self.iteration)
+        self.env.progress.stage = index
+        self.env.stage = self.config.stages[index]
+
+    def _fade(self, falls_per_minute: float) -> None:
+        """Less help when falls are rare, first the wrench, then the feed-forward gait."""
+        progress, fade = self.env.progress, self.config.fade
+        first = progress.falls_per_minute < 0
+        ema = falls_per_minute if first else 0.8 * progress.falls_per_minute + 0.2 * falls_per_minute
+        progress.falls_per_minute = ema
+        if progress.assist > 0:
+            if ema < fade.few_falls:
+                progress.assist = max(0.0, progress.assist - fade.assist_step)
+            elif ema > fade.many_falls:
+                progress.assist = min(1.0, progress.assist + fade.assist_step / 3)
+        elif progress.feed_forward > 0 and ema < fade.few_falls:
+            progress.feed_forward = max(0.0, progress.feed_forward - fade.feed_forward_step)
+
+    def save(self, name: str = CHECKPOINT) -> None:
+        """Write a checkpoint."""
+        notes = {"seconds": self.seconds, "robot": self.config.robot, "preset": self.config.environment.preset}
+        save_checkpoint(self.folder / name, self.learner, self.env, self.obs, self.iteration, notes)
+
+
+def train(
+    config: LmoConfig,
+    folder: Path,
+    on_iteration: OnIteration | None = None,
+    stop_after: int | None = None,
+    warm_start: Path | None = None,
+) -> Path:
+    """Train, or continue, in `folder`; returns the path of the last checkpoint.
+
+    Args:
+        on_iteration: called after each iteration, for progress bars.
+        stop_after: leave after this iteration (a later call continues); None for all.
+        warm_start: checkpoint whose weights and statistics to start from (a fresh schedule; not a resume).
+    """
+    training = Training(config, folder)
+    training.begin(warm_start)
+    log = MetricLog(folder / METRICS, keep_below_step=training.iteration + 1)
+    last = config.iterations if stop_after is None else min(stop_after, config.iterations)
+    try:
+        while training.iteration < last:
+            row = training.iterate()
+            log.write(row)
+            if training.iteration % config.keep_every == 0:
+                training.save(f"checkpoint_{training.iteration:06d}.safetensors")
+            if training.iteration % config.checkpoint_every == 0 or training.iteration == last:
+                training.save()
+            if on_iteration is not None:
+                on_iteration(_progress(training, row))
+    finally:
+        log.close()
+    return folder / CHECKPOINT
+
+
+def _progress(training: Training, row: dict[str, Any]) -> TrainingProgress:
+    per_iteration = row["collect_s"] + row["learn_s"]
+    return TrainingProgress(
+        iteration=training.iteration,
+        iterations=training.config.iterations,
+        env_steps=row["env_steps"],
+        env_steps_per_s=training.steps_per_iteration / per_iteration,
+        remaining_s=per_iteration * (training.config.iterations - training.iteration),
+        metrics=row,
+    )

@@ -1,0 +1,84 @@
+"""What the environment remembers of each world between two ticks, and how far the curriculum has come."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+HISTORY = 3
+"""control targets kept, for the actuation delay"""
+
+
+@dataclass(kw_only=True)
+class Worlds:
+    """One row per world; everything here is saved with a checkpoint."""
+
+    flags: Float[Tensor, "world 3"]
+    """commanded"""
+    height_goal: Float[Tensor, " world"]
+    """commanded [m]"""
+    height: Float[Tensor, " world"]
+    """slewed reference [m]"""
+    sbar: Float[Tensor, "world 3"]
+    """smoothed flags"""
+    command_left_s: Float[Tensor, " world"]
+    phase: Float[Tensor, " world"]
+    moving: Bool[Tensor, " world"]
+    age: Int[Tensor, " world"]
+    """ticks since the reset"""
+    delay: Int[Tensor, " world"]
+    """of the PD targets, in half control ticks"""
+    action: Float[Tensor, "world lmo"]
+    action_1: Float[Tensor, "world lmo"]
+    velocity_f: Float[Tensor, "world 3"]
+    """EMA of the root velocity (x, y, yaw) in the heading frame"""
+    reference_f: Float[Tensor, "world 3"]
+    """EMA of the reference velocity"""
+    idle_s: Float[Tensor, "world 2"]
+    """time since each foot was lifted while walking [s]"""
+    recover_s: Float[Tensor, " world"]
+    """time left in which a pushed, standing robot may step [s]"""
+    targets: Float[Tensor, "world history joint"]
+    """PD targets, newest first [rad]"""
+    sensors: Float[Tensor, "world sensor"]
+
+
+def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int) -> Worlds:
+    """All zeros."""
+    shapes = {
+        "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,),
+        "action": (num_lmo,), "action_1": (num_lmo,), "targets": (HISTORY, num_joints), "sensors": (num_sensors,),
+    }  # fmt: skip
+    kinds = {"moving": torch.bool, "age": torch.long, "delay": torch.long}
+    return Worlds(
+        **{
+            f.name: torch.zeros(num, *shapes.get(f.name, ()), dtype=kinds.get(f.name, torch.float32))
+            for f in fields(Worlds)
+        }
+    )
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """State of the curriculum; saved with a checkpoint."""
+
+    assist: float
+    """strength of the helping wrench, 1 -> 0"""
+    feed_forward: float
+    """strength of the open-loop gait, 1 -> 0"""
+    falls_per_minute: float
+    """EMA over iterations; negative before the first"""
+    stage: int
+    """index into the stages"""
+
+
+def tensors_of(state: object) -> dict[str, Tensor]:
+    """Fields of a state dataclass by name."""
+    return {f.name: getattr(state, f.name) for f in fields(state)}  # pyright: ignore[reportArgumentType]
+
+
+def load_tensors(state: object, values: dict[str, Tensor]) -> None:
+    """Overwrite the fields of a state dataclass in place."""
+    for name, tensor in tensors_of(state).items():
+        tensor.copy_(values[name])

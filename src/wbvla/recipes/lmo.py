@@ -1,0 +1,51 @@
+"""Recipes of the low-level controller: the X2 with a gait clock, with the paper's 49 numbers, and a tiny one."""
+
+from dataclasses import replace
+
+from wbvla.lmo.environment import EnvironmentConfig
+from wbvla.lmo.learner import LearnerConfig
+from wbvla.lmo.stages import Stage
+from wbvla.lmo.train import LmoConfig
+from wbvla.recipes.registry import recipes
+
+STAGES = (
+    Stage(start_iteration=0),
+    Stage(
+        start_iteration=300, sharpness=0.7, arm_amplitude=0.8, push=0.4, stand_push=0.6, max_delay=2,
+        smoothness=1.5, stillness=1.5,
+    ),
+    Stage(
+        start_iteration=550, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
+        smoothness=3.0, stillness=2.0,
+    ),
+    Stage(
+        start_iteration=850, sharpness=0.4, arm_amplitude=1.0, push=0.6, stand_push=1.0, max_delay=4,
+        smoothness=3.0, stillness=3.0,
+    ),
+)  # fmt: skip
+"""Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag."""
+
+
+@recipes.register("x2-lmo")
+def x2_lmo() -> LmoConfig:
+    """The controller that is shipped: about 30e6 steps, an hour on 2 CPU cores."""
+    return LmoConfig(robot="agibot_x2", iterations=1200, stages=STAGES)
+
+
+@recipes.register("x2-lmo-paper")
+def x2_lmo_paper() -> LmoConfig:
+    """The same with exactly the paper's 49 numbers and no clock."""
+    config = x2_lmo()
+    return replace(config, environment=replace(config.environment, preset="paper"))
+
+
+@recipes.register("tiny-lmo")
+def tiny_lmo() -> LmoConfig:
+    """Seconds long: shows the machinery, learns next to nothing."""
+    return LmoConfig(
+        robot="agibot_x2",
+        iterations=4,
+        checkpoint_every=1,
+        environment=EnvironmentConfig(num_worlds=16, num_threads=1),
+        learner=LearnerConfig(horizon=8, hidden=(32,)),
+    )
