@@ -6,6 +6,7 @@
 | furniture | FURNITURE | 0                              | limbs, objects                           |
 | object    | OBJECT    | FLOOR, FURNITURE, OBJECT       | floor, furniture, limbs, other objects   |
 | sole      | 0         | FLOOR                          | floor only                               |
+| foot      | 0         | FURNITURE, OBJECT              | furniture, objects                       |
 | limb      | 0         | FLOOR, FURNITURE, OBJECT       | floor, furniture, objects; never a limb  |
 
 The robot never meets itself: its joint limits and the expert's motions keep limbs apart, and 40 geometry pairs
@@ -35,6 +36,7 @@ GROUND = ContactKind(FLOOR, 0)
 FIXED = ContactKind(FURNITURE, 0)
 FREE = ContactKind(OBJECT, FLOOR | FURNITURE | OBJECT, friction=(0.6, 0.005, 0.0001), condim=4)
 SOLE = ContactKind(0, FLOOR, priority=1)
+FOOT = ContactKind(0, FURNITURE | OBJECT)
 LIMB = ContactKind(0, FLOOR | FURNITURE | OBJECT)
 PAD = ContactKind(0, FLOOR | FURNITURE | OBJECT, friction=(1.2, 0.02, 0.0001), condim=4, priority=2)
 """rubber of palms and fingers"""

@@ -10,7 +10,7 @@ from wbvla.core.errors import ConfigError
 from wbvla.core.rotation import quat_from_rpy
 from wbvla.robots.description import CameraFacts, JointFacts, LinkFacts, RobotSpec
 from wbvla.sim.appearance import add_colliders, add_palette, add_shells
-from wbvla.sim.contact import LIMB, SOLE
+from wbvla.sim.contact import FOOT, LIMB, SOLE
 from wbvla.sim.gripper import add_gripper, add_gripper_mass
 
 
@@ -49,10 +49,20 @@ def build_robot(spec: RobotSpec, options: MjcfOptions) -> mujoco.MjSpec:
     spec.indices(options.welded)
     model = mujoco.MjSpec()
     model.modelname = spec.name
-    _set_solver(model, options)
+    set_solver(model, options)
     root = model.worldbody.add_body(name=spec.root_link, pos=(0.0, 0.0, spec.nominal_height_m))
     root.add_freejoint(name="root")
     _add_tree(root, spec, options)
+    equip(model, spec, options)
+    if options.visuals:
+        add_shells(model, spec.shells)
+    if options.colliders:
+        _add_limbs(model, spec)
+    return model
+
+
+def equip(model: mujoco.MjSpec, spec: RobotSpec, options: MjcfOptions) -> None:
+    """What every model of the robot gets, ours or a user's: drives, hands, soles, sensors, cameras."""
     for joint in spec.joints:
         if joint.name not in options.welded:
             _add_actuator(model, joint)
@@ -62,16 +72,20 @@ def build_robot(spec: RobotSpec, options: MjcfOptions) -> mujoco.MjSpec:
     _add_imus(model, spec)
     if options.visuals:
         add_palette(model)
-        add_shells(model, spec.shells)
-    if options.colliders:
-        add_colliders(model, spec.colliders, LIMB)
     if options.cameras:
         for camera in spec.cameras:
             _add_camera(model, camera, spec.root_link)
-    return model
 
 
-def _set_solver(model: mujoco.MjSpec, options: MjcfOptions) -> None:
+def _add_limbs(model: mujoco.MjSpec, spec: RobotSpec) -> None:
+    """Colliders; those of the feet pass through the floor, where the soles alone stand."""
+    feet = [shape for shape in spec.colliders if shape.link in spec.foot_links]
+    add_colliders(model, feet, FOOT)
+    add_colliders(model, [shape for shape in spec.colliders if shape not in feet], LIMB)
+
+
+def set_solver(model: mujoco.MjSpec, options: MjcfOptions) -> None:
+    """Time step, integrator and iterations."""
     model.option.timestep = options.timestep
     model.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     model.option.iterations = options.iterations
