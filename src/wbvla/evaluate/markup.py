@@ -1,5 +1,6 @@
 """Small pieces of HTML that the report is made of: tables, sections, numbers with their units, the style sheet."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -35,9 +36,17 @@ def percent(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{100 * value:.0f} %"
 
 
+def short(value: float, digits: int = 3) -> str:
+    """A number with `digits` significant ones, never in powers of ten between 0.001 and a million."""
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+        return f"{value:.{decimals}f}"
+    return f"{value:.{digits}g}"
+
+
 def figure(value: float | None, digits: int = 3, unit: str = "") -> str:
     """A number with its unit, or `not measured`."""
-    return NOT_MEASURED if value is None else f"{value:.{digits}g}{' ' + unit if unit else ''}"
+    return NOT_MEASURED if value is None else f"{short(value, digits)}{' ' + unit if unit else ''}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[int] = ()) -> str:
@@ -72,5 +81,5 @@ def value_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return short(value, 4)
     return f"<code>{escape(str(value))}</code>" if isinstance(value, str) else escape(str(value))

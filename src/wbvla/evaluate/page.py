@@ -10,7 +10,7 @@ import numpy as np
 
 from wbvla.evaluate import charts
 from wbvla.evaluate.charts import COLOURS, Interval
-from wbvla.evaluate.markup import NOT_MEASURED, STYLE, figure, percent, section, table, value_of, with_interval
+from wbvla.evaluate.markup import NOT_MEASURED, STYLE, figure, percent, section, short, table, value_of, with_interval
 
 
 def render(report: Mapping[str, Any], films: Mapping[str, bytes]) -> str:
@@ -175,14 +175,14 @@ def safety(contenders: Sequence[Mapping[str, Any]]) -> str:
         rows.append(
             [
                 escape(c["name"]),
-                f"{s['falls']} of {s['trials']}, rate &lt; {percent(s['fall_rate_upper_95'])}",
+                f"{s['falls']} of {s['trials']} (rate &lt; {100 * s['fall_rate_upper_95']:.0f} %)",
                 f"{s['max_tilt_deg']:.0f}&deg;",
                 *excess,
                 value_of(s["trips"]),
                 acts,
             ]
         )
-    head = ["driver", "falls (one-sided 95 %)", "largest tilt", "beyond position limit", "beyond speed limit",
+    head = ["driver", "falls, one-sided 95 %", "largest tilt", "beyond position limit", "beyond speed limit",
             "beyond torque limit", "trips", "safety layer, acts per minute"]  # fmt: skip
     missing = "Self-collision, contact impulses and capture-point margin: " + NOT_MEASURED + "."
     return section("Safety", table(head, rows), f'<p class="note">{missing}</p>')
@@ -196,7 +196,7 @@ def efficiency(contenders: Sequence[Mapping[str, Any]]) -> str:
         shown = []
         for key, unit in (("time_to_goal_s", "s"), ("energy_j", "J"), ("arm_jerk_radps3", "")):
             m = e.get(key)
-            shown.append(f"{m['value']:.3g} [{m['low']:.3g}, {m['high']:.3g}] {unit}" if m else NOT_MEASURED)
+            shown.append(f"{short(m['value'])} [{short(m['low'])}, {short(m['high'])}] {unit}" if m else NOT_MEASURED)
         rows.append([escape(c["name"]), *shown])
     head = ["driver", "time to goal, successes only [95 %]", "positive joint work [95 %]", "arm jerk, rms [rad/s³]"]
     parts = [table(head, rows)]
@@ -242,6 +242,7 @@ def traces(contenders: Sequence[Mapping[str, Any]]) -> str:
             if name == "histogram":
                 continue
             series = {k: np.asarray(v) for k, v in trace["series"].items()}
+            drawn.append(f'<p class="note">{escape(name)} [{escape(trace["unit"])}]</p>')
             drawn.append(charts.time_lines(np.asarray(trace["time_s"]), series, trace["unit"], name))
         if drawn:
             blocks.append(f"<h3>{escape(c['name'])}, first trial</h3>" + "".join(drawn))
