@@ -11,6 +11,7 @@ from wbvla.core.records import Tick
 from wbvla.data.video import VideoCodec, VideoWriter
 
 Frame = UInt8[np.ndarray, "height width 3"]
+Scaled = UInt8[np.ndarray, "new_height new_width 3"]
 CODEC = VideoCodec(crf=27, preset="veryfast", gop=20)
 
 
@@ -23,7 +24,7 @@ class Camera(Protocol):
         ...
 
 
-def scaled(image: Frame, height: int) -> Frame:
+def scaled(image: Frame, height: int) -> Scaled:
     """Nearest-neighbour copy of an image with the given height and the same shape (even width, as video needs)."""
     width = 2 * round(image.shape[1] * height / image.shape[0] / 2)
     rows = (np.arange(height) * image.shape[0] / height).astype(int)

@@ -1,5 +1,6 @@
 """Intervals for rates, differences and times, exact where possible, so that few trials are not oversold."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,16 +46,19 @@ def binomial_cdf(successes: int, trials: int, probability: float) -> float:
         return 1.0
     if probability >= 1.0:
         return 0.0
-    log_p, log_q = math.log(probability), math.log1p(-probability)
     lower = successes + 1 <= trials - successes
-    counts = range(successes + 1) if lower else range(successes + 1, trials + 1)
-    logs = [_log_choose(trials, k) + k * log_p + (trials - k) * log_q for k in counts]
-    total = math.fsum(math.exp(v) for v in logs)
+    part = slice(0, successes + 1) if lower else slice(successes + 1, trials + 1)
+    choose, count = _log_choose(trials)
+    logs = choose[part] + count[part] * math.log(probability) + (trials - count[part]) * math.log1p(-probability)
+    total = float(np.exp(logs).sum())
     return min(1.0, max(0.0, total if lower else 1.0 - total))
 
 
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+@functools.lru_cache(maxsize=64)
+def _log_choose(trials: int) -> tuple[Float[np.ndarray, " count"], Float[np.ndarray, " count"]]:
+    """log C(trials, k), and k, for k = 0 .. trials."""
+    sums = np.array([math.lgamma(k + 1) for k in range(trials + 1)])
+    return sums[-1] - sums - sums[::-1], np.arange(trials + 1.0)
 
 
 def _solve_falling(successes: int, trials: int, target: float) -> float:
