@@ -1,1 +1,6 @@
-"""Tasks: a world, instructions, a start distribution, sub-goals and success as functions of world state."""
+"""Tasks: worlds with a purpose. Importing this room registers all of them in `tasks`."""
+
+from wbvla.sim.tasks.box_lift import BoxLift
+from wbvla.sim.tasks.task import Task, tasks
+
+__all__ = ["BoxLift", "Task", "tasks"]
