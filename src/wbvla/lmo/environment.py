@@ -361,7 +361,7 @@ class LmoEnvironment:
             recovering=(w.recover_s > 0) & ~w.moving,
             pose_weight=self.pose_weight,
             stand_pose_weight=self.pose_weight + 0.3,
-            sigma=tuple(self.stage.sharpness * s for s in self.config.scales.sigma),
+            sigma=self.stage.sharpen(self.config.scales.sigma),
             scales=self.config.scales,
         )
 

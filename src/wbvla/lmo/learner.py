@@ -7,7 +7,9 @@ from rsl_rl.algorithms import PPO
 from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
+from torch import Tensor
 
+from wbvla.core.errors import ConfigError
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.observation import action_mirror
 
@@ -49,7 +51,7 @@ class Learner:
         )  # fmt: skip
         self.critic = MLPModel(obs, GROUPS, "critic", 1, config.hidden, obs_normalization=True)
         with torch.no_grad():
-            last, value = self.actor.mlp[-1], self.critic.mlp[-1]
+            last, value = _linear(self.actor.mlp[-1]), _linear(self.critic.mlp[-1])
             last.weight.mul_(config.last_layer_gain)
             last.bias.zero_()
             value.weight.mul_(0.1)
@@ -99,15 +101,15 @@ class Learner:
             for model in (self.actor, self.critic):
                 model.obs_normalizer.train()
                 model.update_normalization(seen)
-        deviation = float(self.actor.distribution.log_std_param.detach().exp().mean())
-        return {**losses, "kl": kl, "learning_rate": self.ppo.learning_rate, "std": deviation}
+        deviation = self.actor.get_parameter("distribution.log_std_param").detach().exp().mean()
+        return {**losses, "kl": kl, "learning_rate": self.ppo.learning_rate, "std": float(deviation)}
 
     @torch.no_grad()
     def _mirror(self, storage: RolloutStorage, worlds: slice) -> None:
         for name, mirror in self.mirrors.items():
             storage.observations[name][:, worlds] = mirror(storage.observations[name][:, worlds])
         storage.actions[:, worlds] = self.action_mirror(storage.actions[:, worlds])
-        mean, deviation = storage.distribution_params
+        mean, deviation = _old_distribution(storage)
         mean[:, worlds] = self.action_mirror(mean[:, worlds])
         deviation[:, worlds] = deviation[:, worlds][..., self.action_mirror.index]
 
@@ -116,7 +118,7 @@ class Learner:
         """Mean KL(old || new) over every fifth sample."""
         seen = storage.observations.flatten(0, 1)[::5]
         self.actor(seen, stochastic_output=True)
-        old = tuple(p.flatten(0, 1)[::5] for p in storage.distribution_params)
+        old = tuple(p.flatten(0, 1)[::5] for p in _old_distribution(storage))
         return float(self.actor.get_kl_divergence(old, self.actor.output_distribution_params).mean())
 
     def _step_learning_rate(self, kl: float) -> None:
@@ -134,3 +136,17 @@ class Learner:
         seen = TensorDict(both, batch_size=[2 * obs.batch_size[0]])
         self.actor.update_normalization(seen)
         self.critic.update_normalization(seen)
+
+
+def _linear(module: torch.nn.Module) -> torch.nn.Linear:
+    """The last layer of an rsl_rl network, refused if a release of it changes what that is."""
+    if not isinstance(module, torch.nn.Linear):
+        raise ConfigError(f"the last layer of rsl_rl's MLP is {type(module).__name__}, expected Linear; pin rsl-rl-lib")
+    return module
+
+
+def _old_distribution(storage: RolloutStorage) -> tuple[Tensor, ...]:
+    """Means and deviations under which the stored actions were drawn."""
+    if storage.distribution_params is None:
+        raise ConfigError("the rollout storage is empty; call rollout before update")
+    return storage.distribution_params

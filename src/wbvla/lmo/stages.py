@@ -25,6 +25,11 @@ class Stage:
     stillness: float = 1.0
     """factor on what standing robots pay for moving"""
 
+    def sharpen(self, sigma: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Widths of the tracking rewards in this stage."""
+        x, y, yaw = sigma
+        return (x * self.sharpness, y * self.sharpness, yaw * self.sharpness)
+
     def apply(self, weights: RewardWeights) -> RewardWeights:
         """The reward weights of this stage."""
         return replace(
