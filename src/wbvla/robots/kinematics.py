@@ -86,7 +86,7 @@ def squat_table(spec: RobotSpec, com_ahead_m: float = 0.03, num_rows: int = 43) 
     return SquatTable(heights, angles, tuple(columns))
 
 
-def height_reference(table: SquatTable, height_m: Float[np.ndarray, "*b"]) -> Float[np.ndarray, "*b lmo"]:
+def height_reference(table: SquatTable, height_m: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b lmo"]:
     """Targets of the low-level joints for a stance height, linear between rows, held beyond the ends [rad]."""
     height = np.asarray(height_m, dtype=np.float64)
     legs = [np.interp(height, table.height_m, column) for column in table.angles.T]

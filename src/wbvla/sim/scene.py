@@ -1,5 +1,6 @@
 """A world: one robot in a room with floor, walls and light, tables, boxes and containers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -15,8 +16,10 @@ from wbvla.sim.gripper import actuator_name, finger_travel
 from wbvla.sim.mjcf import MjcfOptions, build_robot, joint_addresses
 from wbvla.sim.texture import add_surface, surface
 
-Colour = tuple[float, float, float]
-Vector = tuple[float, float, float]
+Vector = Sequence[float | int] | np.ndarray
+"""three numbers in any container"""
+Colour = Sequence[float | int]
+"""red, green, blue [0..1]"""
 BOX, PLANE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
 
 
@@ -32,10 +35,10 @@ class RoomConfig:
     """[m]"""
     floor: str = "planks"
     """surface of `sim/texture.py`"""
-    floor_colour: Colour = (0.66, 0.52, 0.38)
+    floor_colour: tuple[float, float, float] = (0.66, 0.52, 0.38)
     wall: str = "plaster"
     """surface of `sim/texture.py`"""
-    wall_colour: Colour = (0.82, 0.84, 0.82)
+    wall_colour: tuple[float, float, float] = (0.82, 0.84, 0.82)
     light: float = 1.0
     """brightness of lamps and ambient light [-]"""
     seed: int = 0
@@ -140,8 +143,8 @@ def add_container(scene: mujoco.MjSpec, name: str, half: Vector, colour: Colour,
 def _geom(
     body: mujoco.MjsBody,
     kind: mujoco.mjtGeom,
-    size: Float[np.ndarray, "3"] | Vector,
-    xyz: tuple[float, ...],
+    size: Vector,
+    xyz: Vector,
     contact: ContactKind,
 ) -> mujoco.MjsGeom:
     return body.add_geom(
@@ -177,7 +180,7 @@ class World:
         """Simulated time since the last reset [s]."""
         return float(self.data.time)
 
-    def reset(self, xy: tuple[float, float] = (0.0, 0.0), yaw: float = 0.0) -> None:
+    def reset(self, xy: Vector = (0.0, 0.0), yaw: float = 0.0) -> None:
         """Everything where the scene put it; the robot in its default pose at a place and heading, hands open."""
         mujoco.mj_resetData(self.model, self.data)
         default = self.spec.column("default")
@@ -215,7 +218,7 @@ class World:
         """Grasp point of the `left` or `right` hand in the world [m]."""
         return self.data.site(f"{side}_palm").xpos.copy()
 
-    def place(self, name: str, xyz: Float[np.ndarray, "3"] | Vector, yaw: float = 0.0) -> None:
+    def place(self, name: str, xyz: Vector, yaw: float = 0.0) -> None:
         """Put a free or fixed-where-placed object somewhere, at rest; raises ConfigError for other bodies."""
         body, quat = self.model.body(self._body(name)), quat_from_rpy(np.array([0.0, 0.0, yaw]))
         mocap, joint = int(body.mocapid[0]), int(body.jntadr[0])
