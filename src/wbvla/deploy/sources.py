@@ -1,5 +1,6 @@
 """Where action chunks come from: the protocol of a source, and a driver asked in the loop's own process."""
 
+import math
 from collections import deque
 from typing import Protocol, runtime_checkable
 
@@ -7,6 +8,8 @@ from wbvla.core.errors import ConfigError
 from wbvla.core.interfaces import Driver, Policy
 from wbvla.core.records import Action, Observation
 
+CONTROL_HZ = 50.0
+"""rate at which `latest` is called: the whole project's control rate [Hz]"""
 Latest = tuple[Action, int, float]
 """chunk, sequence of the observation it answers, time of that observation [s]"""
 
@@ -83,6 +86,57 @@ class LocalSource:
             self.finished = True
         else:
             self._line.put((action, observation.sequence, observation.state.time_s), self._latency)
+
+    def latest(self) -> Latest | None:
+        """The newest chunk whose latency is over."""
+        return self._line.step()
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A link that can be waited for (`deploy.link.Link`)."""
+
+    rate_hz: float
+
+    def reset(self) -> None:
+        """Begin a new episode."""
+        ...
+
+    def ask(self, observation: Observation, timeout_s: float) -> Latest:
+        """The answer to this observation."""
+        ...
+
+    def last_rtt_s(self) -> float:
+        """Round trip of the last answer [s]."""
+        ...
+
+
+class LockstepSource:
+    """A server asked by a body that does not run in real time: waits for each answer, then lets the latency pass.
+
+    `latency_ticks` control ticks pass before a chunk takes effect: the same trial always feels the same latency.
+    With `measured` the round trip of each answer counts instead where it is longer.
+    """
+
+    finished = False
+
+    def __init__(self, link: Remote, latency_ticks: int = 0, measured: bool = False, timeout_s: float = 60.0) -> None:
+        if latency_ticks < 0:
+            raise ConfigError(f"latency must be 0 or more control ticks, not {latency_ticks}")
+        self.rate_hz, self._link, self._timeout_s = link.rate_hz, link, timeout_s
+        self._latency, self._measured = latency_ticks, measured
+        self._line = DelayLine()
+
+    def reset(self) -> None:
+        """Begin a new episode on the server too."""
+        self._link.reset()
+        self._line = DelayLine()
+
+    def offer(self, observation: Observation) -> None:
+        """Ask and wait; raises LinkError when the server gives no answer in time."""
+        answer = self._link.ask(observation, self._timeout_s)
+        ticks = math.ceil(self._link.last_rtt_s() * CONTROL_HZ) if self._measured else 0
+        self._line.put(answer, max(self._latency, ticks))
 
     def latest(self) -> Latest | None:
         """The newest chunk whose latency is over."""
