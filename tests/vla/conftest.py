@@ -95,9 +95,9 @@ def model_config() -> VlaConfig:
 
 
 def loop(steps: int, rate: float = 3e-3) -> LoopConfig:
-    """A short loop with a checkpoint every two steps."""
+    """A short loop without checkpoints on the way."""
     return LoopConfig(
-        steps=steps, batch_size=16, checkpoint_every=2, log_every=10, optim=OptimConfig(learning_rate=rate)
+        steps=steps, batch_size=16, checkpoint_every=1000, log_every=10, optim=OptimConfig(learning_rate=rate)
     )
 
 

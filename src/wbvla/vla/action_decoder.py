@@ -158,5 +158,6 @@ def action_loss(
         "flags": mean(ce),
         "height": mean((chunk.height_m - target.height_m).abs() / height_span_m),
     }
-    total = sum((getattr(config, k) * v for k, v in parts.items()), start=chunk.arms.new_zeros(()))
+    weights = {"arms": config.arms, "grippers": config.grippers, "flags": config.flags, "height": config.height}
+    total = torch.stack([weights[k] * v for k, v in parts.items()]).sum()
     return total, {f"loss_{k}": float(v.detach()) for k, v in parts.items()}
