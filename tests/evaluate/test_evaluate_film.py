@@ -34,6 +34,7 @@ def test_film_has_a_frame_per_observation(tmp_path: Path) -> None:
     for i in range(50):
         film.observe(tick(i, seen=i % 5 == 0))
     (tmp_path / "film.mp4").write_bytes(film.finish())
+    film.close()
     reader = VideoReader(tmp_path / "film.mp4", 10)
     frame = reader.read([5])[0]
     assert reader.num_frames == 10
@@ -43,7 +44,9 @@ def test_film_has_a_frame_per_observation(tmp_path: Path) -> None:
 
 
 def test_nothing_seen_is_no_film() -> None:
-    assert Film(Outside(), "head").finish() == b""
+    film = Film(Outside(), "head")
+    assert film.finish() == b""
+    film.close()
 
 
 def test_scaling_keeps_the_shape() -> None:

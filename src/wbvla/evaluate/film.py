@@ -57,9 +57,15 @@ class Film:
 
     def finish(self) -> bytes:
         """The mp4; empty when nothing was filmed."""
-        content = b""
+        if self._writer is None:
+            return b""
+        self._writer.close()
+        self._writer = None
+        return self._path.read_bytes()
+
+    def close(self) -> None:
+        """Remove what was written aside; may be repeated."""
         if self._writer is not None:
-            self._writer.close()
-            content = self._path.read_bytes()
+            self._writer.abandon()
+            self._writer = None
         self._folder.cleanup()
-        return content

@@ -63,8 +63,10 @@ def excess(beyond: Float[np.ndarray, "tick joint"], names: Sequence[str], contro
     )
 
 
-def measure_safety(log: TickLog, spec: RobotSpec, trip: str) -> TrialSafety:
-    """All figures of one trial. Torques beyond the effort limit cannot occur where the body itself clips them.
+def measure_safety(log: TickLog, spec: RobotSpec, trip: str, fallen: bool = False) -> TrialSafety:
+    """All figures of one trial; `fallen` is what the world's state said.
+
+    Torques beyond the effort limit cannot occur where the body itself clips them.
 
     A small tolerance (0.01 rad, 0.1 %) keeps the give of the simulator's limits out of the count.
     """
@@ -75,7 +77,7 @@ def measure_safety(log: TickLog, spec: RobotSpec, trip: str) -> TrialSafety:
     tilt = log.tilt_rad()
     worst_tilt = float(tilt.max()) if tilt.size else 0.0
     return TrialSafety(
-        fell=worst_tilt > FALL_TILT_RAD,
+        fell=fallen or worst_tilt > FALL_TILT_RAD,
         trip=trip,
         max_tilt_rad=worst_tilt,
         position=excess(np.maximum(lower - q, q - upper) - 0.01, names, hz),

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import mujoco
 import numpy as np
 
 from wbvla.core.errors import ConfigError, RobotError
@@ -141,7 +141,7 @@ class SimBody:
     def _clock(self) -> float:
         return time.monotonic() if self.config.realtime else self.world.time_s
 
-    def _sensed(self, sensor: mujoco.MjModel) -> np.ndarray:
+    def _sensed(self, sensor: Any) -> np.ndarray:
         start = int(sensor.adr[0])
         return self.world.data.sensordata[start : start + int(sensor.dim[0])].copy()
 
