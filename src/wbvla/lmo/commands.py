@@ -34,8 +34,18 @@ def uniform(low: float, high: float, size: tuple[int, ...], rng: Generator) -> T
     return low + (high - low) * torch.rand(size, generator=rng)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeightBand:
+    """Which stance heights a robot is asked for."""
+
+    nominal_m: float
+    range_m: tuple[float, float]
+    any_share: float = 0.0
+    """walking commands at any height of the range, instead of near the nominal one [-]"""
+
+
 def sample_commands(
-    num: int, config: CommandConfig, nominal_m: float, range_m: tuple[float, float], rng: Generator
+    num: int, config: CommandConfig, heights: HeightBand, rng: Generator
 ) -> tuple[Float[Tensor, "num 3"], Float[Tensor, " num"], Float[Tensor, " num"]]:
     """Flags, stance heights [m] and hold times [s] of `num` new commands."""
     mode = torch.rand(num, generator=rng)
@@ -50,8 +60,11 @@ def sample_commands(
     squat = (mode >= config.stand_share) & (mode < config.stand_share + config.squat_share)
     flags[mode < config.stand_share + config.squat_share] = 0.0
     below, above = config.walk_height_band_m
-    height = uniform(nominal_m - below, nominal_m + above, (num,), rng)
-    height[torch.rand(num, generator=rng) < config.nominal_share] = nominal_m
-    deep = uniform(*range_m, (num,), rng)
-    height = torch.where(squat, deep, height)
+    height = uniform(heights.nominal_m - below, heights.nominal_m + above, (num,), rng)
+    height[torch.rand(num, generator=rng) < config.nominal_share] = heights.nominal_m
+    deep = uniform(*heights.range_m, (num,), rng)
+    low = squat
+    if heights.any_share > 0:
+        low = low | (torch.rand(num, generator=rng) < heights.any_share)
+    height = torch.where(low, deep, height)
     return flags, height, uniform(*config.hold_s, (num,), rng)

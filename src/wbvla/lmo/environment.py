@@ -12,7 +12,7 @@ from wbvla.core.command import reference_velocity, slew_height, smooth_flags
 from wbvla.core.errors import ConfigError
 from wbvla.lmo import rewards
 from wbvla.lmo.assist import assist_wrench
-from wbvla.lmo.commands import CommandConfig, sample_commands, uniform
+from wbvla.lmo.commands import CommandConfig, HeightBand, sample_commands, uniform
 from wbvla.lmo.frames import gravity_in_body, heading, to_heading_frame
 from wbvla.lmo.gait import GaitConfig, advance_phase, feed_forward, schedule
 from wbvla.lmo.observation import (
@@ -149,9 +149,13 @@ class LmoEnvironment:
         if len(ids) == 0:
             return
         w = self.worlds
-        w.flags[ids], w.height_goal[ids], w.command_left_s[ids] = sample_commands(
-            len(ids), self.config.commands, self.spec.nominal_height_m, self.spec.height_range_m, self.rng
+        heights = HeightBand(
+            nominal_m=self.spec.nominal_height_m,
+            range_m=self.spec.height_range_m,
+            any_share=self.stage.any_height_share,
         )
+        drawn = sample_commands(len(ids), self.config.commands, heights, self.rng)
+        w.flags[ids], w.height_goal[ids], w.command_left_s[ids] = drawn
 
     def reset(self, ids: Tensor) -> None:
         """Stand some worlds up at their commanded height, heading anywhere, arms part of the way to a new pose."""

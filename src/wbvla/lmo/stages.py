@@ -20,6 +20,8 @@ class Stage:
     """the same while standing"""
     max_delay: int = 1
     """largest actuation delay, in half control ticks [10 ms]"""
+    any_height_share: float = 0.0
+    """walking commands at any stance height [-]"""
     smoothness: float = 1.0
     """factor on the weights of action rate and jerk"""
     stillness: float = 1.0

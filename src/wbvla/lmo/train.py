@@ -89,13 +89,13 @@ class Training:
 
     def begin(self, warm_start: Path | None) -> None:
         """Continue the folder's checkpoint, or start afresh (from the weights of `warm_start`, if given)."""
+        open_run(self.folder, self.config, self.config.seed)
         path = self.folder / CHECKPOINT
         if path.is_file():
             self.obs, meta = load_checkpoint(path, self.learner, self.env)
             self.iteration, self.seconds = int(meta["iteration"]), float(meta["seconds"])
             self.env.stage = self.config.stages[self.env.progress.stage]
             return
-        open_run(self.folder, self.config, self.config.seed)
         self.obs = self.env.observations()
         if warm_start is not None:
             load_models(self.learner, read_checkpoint(warm_start)[0])

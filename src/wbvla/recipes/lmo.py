@@ -12,15 +12,15 @@ STAGES = (
     Stage(start_iteration=0),
     Stage(
         start_iteration=300, sharpness=0.7, arm_amplitude=0.8, push=0.4, stand_push=0.6, max_delay=2,
-        smoothness=1.5, stillness=1.5,
+        any_height_share=0.2, smoothness=1.5, stillness=1.5,
     ),
     Stage(
         start_iteration=550, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
-        smoothness=3.0, stillness=2.0,
+        any_height_share=0.3, smoothness=3.0, stillness=2.0,
     ),
     Stage(
         start_iteration=850, sharpness=0.4, arm_amplitude=1.0, push=0.6, stand_push=1.0, max_delay=4,
-        smoothness=3.0, stillness=3.0,
+        any_height_share=0.3, smoothness=3.0, stillness=3.0,
     ),
 )  # fmt: skip
 """Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag."""

@@ -1,0 +1,155 @@
+"""Many seeded robots of the full model under the exported controller: the test bench of protocol and benchmark."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Generator
+
+from wbvla.core.command import reference_velocity
+from wbvla.core.rotation import projected_gravity, yaw_of
+from wbvla.deploy.lmo import LmoBatch, interpolate_rows, load_lmo
+from wbvla.lmo.observation import NoiseConfig
+from wbvla.lmo.perturb import ArmConfig, ArmMotion
+from wbvla.lmo.plant import Layout, build_model
+from wbvla.lmo.randomize import RandomizeConfig, randomize
+from wbvla.robots.description import RobotSpec
+from wbvla.sim.engine_mujoco import MujocoEngine
+from wbvla.sim.mjcf import MjcfOptions
+
+FULL = MjcfOptions(visuals=False, cameras=False, grippers=False, colliders=False)
+"""all 31 joints free, default solver; only soles touch, as nothing else is there to touch"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """How hard the bench is (lmo.md 9.3)."""
+
+    num_robots: int = 100
+    num_threads: int = 2
+    seed: int = 0
+    arm_amplitude: float = 1.0
+    max_delay: int = 2
+    """actuation delay U{0..this}, in half control ticks [10 ms]"""
+    push: float = 0.0
+    """largest jump of the root velocity, per axis [m/s]"""
+    push_every_s: float = 4.0
+    fall_gravity: float = -0.6
+    fall_drop_m: float = 0.22
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    arms: ArmConfig = field(default_factory=ArmConfig)
+    plant: RandomizeConfig = field(default_factory=RandomizeConfig)
+
+
+class Trial:
+    """Robots that stand at time 0 with arms moving at random; `step` runs one control tick of all."""
+
+    def __init__(self, artefact: Path, spec: RobotSpec, config: TrialConfig, options: MjcfOptions = FULL) -> None:
+        self.spec, self.config = spec, config
+        session, settings = load_lmo(artefact, spec)
+        num = config.num_robots
+        self.settings, self.controller = settings, LmoBatch(session, settings, num)
+        self.rng = np.random.default_rng(config.seed)
+        self.torch_rng = Generator().manual_seed(config.seed)
+        model = build_model(spec, options)
+        self.layout = Layout(spec, model)
+        self.engine = MujocoEngine(model, num, config.num_threads, outputs=("sensordata", "subtree_com"))
+        randomize(self.engine, model, spec, config.plant, config.seed)
+        self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, num)
+        self.dt_s = 1.0 / settings.rate_hz
+        self.half = round(self.dt_s / model.opt.timestep) // 2
+        self.delay = self.rng.integers(0, config.max_delay + 1, num)
+        self.goal_speed = np.array(settings.shaping.goal_speed)
+        self._lmo, self._arm = self.layout.lmo.numpy(), self.layout.arm.numpy()
+        self._ctrl, self._qpos, self._qvel = (getattr(self.layout, k).numpy() for k in ("ctrl", "qpos", "qvel"))
+        self.fallen = np.zeros(num, dtype=bool)
+        self.place(spec.nominal_height_m)
+
+    def place(self, height_m: float) -> None:
+        """Stand all robots at the origin, looking along x."""
+        num, s = self.config.num_robots, self.settings
+        self.controller.reset(np.full(num, height_m))
+        legs = interpolate_rows(s.reference_rows, s.reference_low_m, s.reference_step_m, self.controller.height)
+        q = np.tile(self.layout.default.numpy().astype(np.float64), (num, 1))
+        q[:, self._lmo] = legs
+        qpos = self.engine.state("qpos").numpy()
+        qpos[:] = 0.0
+        qpos[:, 2], qpos[:, 3] = height_m + 0.003, 1.0
+        qpos[:, self._qpos] = q
+        self.engine.state("qvel").numpy()[:] = 0.0
+        self.engine.state("ctrl").numpy()[:, self._ctrl] = q
+        self._targets = np.tile(q[:, None], (1, 3, 1))
+
+    @property
+    def position(self) -> Float[np.ndarray, "robot 3"]:
+        """Root in the world [m]."""
+        return self.engine.state("qpos").numpy()[:, :3].copy()
+
+    @property
+    def yaw(self) -> Float[np.ndarray, " robot"]:
+        """Heading [rad]."""
+        return np.asarray(yaw_of(self.engine.state("qpos").numpy()[:, 3:7]))
+
+    @property
+    def velocity(self) -> Float[np.ndarray, "robot 3"]:
+        """Root velocity along x, y of the heading [m/s] and yaw rate [rad/s]."""
+        qvel, yaw = self.engine.state("qvel").numpy(), self.yaw
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        return np.stack([cos * qvel[:, 0] + sin * qvel[:, 1], -sin * qvel[:, 0] + cos * qvel[:, 1], qvel[:, 5]], axis=1)
+
+    @property
+    def reference(self) -> Float[np.ndarray, "robot 3"]:
+        """Velocity asked for now."""
+        return reference_velocity(self.controller.sbar, self.goal_speed, self.settings.shaping)
+
+    @property
+    def centre_of_mass(self) -> Float[np.ndarray, "robot 3"]:
+        """Whole robot, in the world [m]."""
+        return self.engine.output("subtree_com").numpy()[:, self.layout.root_body].copy()
+
+    def step(self, flags: Float[np.ndarray, "robot 3"], height_m: Float[np.ndarray, " robot"]) -> None:
+        """One control tick of all robots; who falls once stays counted as fallen."""
+        legs = self.controller.step(flags, height_m, self._observe(flags))
+        targets = self._targets[:, 0].copy()
+        targets[:, self._lmo] = legs
+        arms = self.arms.advance(self.config.arm_amplitude, self.dt_s, self.torch_rng)
+        targets[:, self._arm] = arms.numpy()
+        self._targets = np.concatenate([targets[:, None], self._targets[:, :-1]], axis=1)
+        self._push()
+        ctrl, rows = self.engine.state("ctrl").numpy(), np.arange(self.config.num_robots)
+        for half in (0, 1):
+            ctrl[:, self._ctrl] = self._targets[rows, (self.delay + 1 - half) // 2]
+            self.engine.step(self.half)
+        self.fallen |= self._down()
+
+    def _observe(self, flags: Float[np.ndarray, "robot 3"]) -> Float[np.ndarray, "robot number"]:
+        """The controller's observation with the training's sensor noise."""
+        qpos, qvel = self.engine.state("qpos").numpy(), self.engine.state("qvel").numpy()
+        c, lmo = self.config.noise, self._lmo
+        senses = [
+            (qvel[:, 3:6], c.omega),
+            (projected_gravity(qpos[:, 3:7]), c.gravity),
+            (qpos[:, self._qpos[lmo]], c.q),
+            (qvel[:, self._qvel[lmo]], c.dq),
+        ]
+        noisy = [x + width * self.rng.uniform(-1, 1, x.shape) for x, width in senses]
+        return self.controller.observe(flags, noisy[0], noisy[1], noisy[2], noisy[3])
+
+    def _push(self) -> None:
+        c = self.config
+        if c.push > 0:
+            hit = np.flatnonzero(self.rng.random(c.num_robots) < self.dt_s / c.push_every_s)
+            self.engine.state("qvel").numpy()[hit, :2] += self.rng.uniform(-c.push, c.push, (len(hit), 2))
+
+    def _down(self) -> Bool[np.ndarray, " robot"]:
+        qpos = self.engine.state("qpos").numpy()
+        tilted = projected_gravity(qpos[:, 3:7])[:, 2] > self.config.fall_gravity
+        low = qpos[:, 2] < self.controller.height - self.config.fall_drop_m
+        return tilted | low | ~np.isfinite(qpos).all(axis=1)
+
+    def push_force(self, force_w: Float[np.ndarray, "robot 2"] | float) -> None:
+        """Hold this horizontal force on the roots until it is set again [N]."""
+        wrench = self.engine.state("xfrc_applied")
+        wrench[:, self.layout.root_body, :2] = torch.as_tensor(force_w, dtype=torch.float64)
