@@ -50,12 +50,18 @@ def rebuild(kind: type[Config], value: Mapping[str, Any]) -> Config:
         raise ConfigError(f"{kind.__name__} cannot be built from {sorted(value)}: {error}") from error
 
 
+def _fields(kind: Any) -> set[str]:
+    """Names of a dataclass's fields; none for anything else."""
+    return {f.name for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
+
+
 def _typed(hint: Any, value: Any) -> Any:
     """One JSON value as the type that a field is declared with."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         rest = [a for a in args if a is not type(None)]
-        return None if value is None or not rest else _typed(rest[0], value)
+        fitting = [a for a in rest if isinstance(value, Mapping) and set(value) <= _fields(a)]
+        return None if value is None or not rest else _typed((fitting or rest)[0], value)
     if origin is tuple:
         inner = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
         return tuple(_typed(kind, entry) for kind, entry in zip(inner, value))

@@ -1,0 +1,178 @@
+"""Training a latent action model: pairs from recordings, the shared loop, an artefact judged on held-out episodes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wbvla.core.files import write_json
+from wbvla.core.run import open_run, plain
+from wbvla.data.reader import Dataset
+from wbvla.lam.artefact import lam_contract, save_lam
+from wbvla.lam.model import LamConfig, LatentActionModel, lam_loss
+from wbvla.lam.pairs import Pairs, PairSource, open_datasets, split_episodes
+from wbvla.lam.probe import ProbeConfig, ProbeResult, has_truth, probe
+from wbvla.lam.quality import Quality, QualityConfig, judge
+from wbvla.train.loop import Hooks, LoopConfig, Progress, fit
+
+ARTEFACT, FIGURES = "lam", "figures.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LamTrainConfig:
+    """One training run of a latent action model."""
+
+    model: LamConfig
+    """what is trained"""
+    loop: LoopConfig
+    """length, batch, optimiser"""
+    held_out: float = 0.2
+    """share of episodes kept for judging [-]"""
+    in_memory: bool = True
+    """keep all frames in memory at the model's size; off reads them from disk as they are drawn"""
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    """the gate"""
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    """read-out of true motion, where a recording keeps it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedLam:
+    """What a training run leaves behind."""
+
+    artefact: Path
+    """folder of the trained model"""
+    quality: Quality
+    """figures on held-out episodes"""
+    probe: ProbeResult | None
+    """read-out of true motion; None where no recording keeps it"""
+    steps_per_s: float
+    """updates per second of this call"""
+
+
+def train(
+    config: LamTrainConfig,
+    folder: Path,
+    datasets: Sequence[Path],
+    on_step: Callable[[Progress], None] | None = None,
+) -> TrainedLam:
+    """Train and write `folder/lam`; calling it again on the same folder goes on where it stopped.
+
+    The artefact is written whether or not it passes the gate; `label` refuses one that does not.
+    Raises DataError when a recording lacks the camera or has too few episodes.
+    """
+    sets = open_datasets(datasets, config.model)
+    parts, held_out = split_pairs(sets, config)
+    open_run(folder, config, config.loop.seed)
+    model = build(config)
+    source = PairSource(parts, config.loop.batch_size)
+    evaluate = (lambda m: _figures(m, held_out, config.quality)) if config.loop.evaluate_every else None
+    hooks = Hooks(on_step=on_step, evaluate=evaluate)
+    result = fit(model, lam_loss, source, config.loop, folder, hooks)
+    quality = judge(model, held_out, config.quality)
+    probed = _probe(model, parts, held_out, config)
+    details = {"datasets": _origins(sets, held_out), "quality": plain(quality), "probe": plain(probed)}
+    contract = lam_contract(model, sets[0].fps, details)
+    artefact = save_lam(folder / ARTEFACT, model, contract, card(config, quality, probed, sets))
+    write_json(folder / FIGURES, {"quality": plain(quality), "probe": plain(probed)})
+    rate = (result.steps - result.resumed_from) / max(result.seconds, 1e-9)
+    return TrainedLam(artefact=artefact.folder, quality=quality, probe=probed, steps_per_s=rate)
+
+
+def build(config: LamTrainConfig) -> LatentActionModel:
+    """A seeded model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.loop.seed)
+        return LatentActionModel(config.model, config.loop.batch_size // config.loop.micro_batches)
+
+
+def split_pairs(sets: Sequence[Dataset], config: LamTrainConfig) -> tuple[list[Pairs], list[Pairs]]:
+    """(training, held-out) pairs of each dataset, split by episode."""
+    parts: tuple[list[Pairs], list[Pairs]] = ([], [])
+    for data in sets:
+        split = split_episodes(data.num_episodes, config.held_out, config.loop.seed)
+        for side, episodes in zip(parts, split, strict=True):
+            side.append(Pairs.of(data, config.model, episodes, config.in_memory))
+    return parts
+
+
+def _figures(model: nn.Module, held_out: Sequence[Pairs], config: QualityConfig) -> dict[str, float]:
+    """Held-out figures for the metric log; none before the codes stand."""
+    assert isinstance(model, LatentActionModel)
+    if not model.quantizer.active:
+        return {}
+    quality = judge(model, held_out, config)
+    return {
+        "held_mse": quality.mse,
+        "held_gain": quality.gain.value,
+        "held_code_gain": quality.code_gain.value,
+        "held_perplexity_min": min(quality.perplexity),
+    }
+
+
+def _probe(
+    model: LatentActionModel, parts: Sequence[Pairs], held_out: Sequence[Pairs], config: LamTrainConfig
+) -> ProbeResult | None:
+    """The read-out on the first recording that keeps true motion."""
+    for seen, unseen in zip(parts, held_out, strict=True):
+        if has_truth(seen, config.probe):
+            return probe(model, seen, unseen, config.probe, config.loop.seed)
+    return None
+
+
+def _origins(sets: Sequence[Dataset], held_out: Sequence[Pairs]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": data.root.name,
+            "sha256": data.digest,
+            "fps": data.fps,
+            "episodes": data.num_episodes,
+            "held_out": sorted({int(e) for e in part.where[:, 0]}),
+        }
+        for data, part in zip(sets, held_out, strict=True)
+    ]
+
+
+def card(config: LamTrainConfig, quality: Quality, probed: ProbeResult | None, sets: Sequence[Dataset]) -> str:
+    """The model card: what it is, what it was trained on, and its figures with intervals."""
+    model, q = config.model, config.model.quantizer
+    names = ", ".join(f"{d.root.name} ({d.num_episodes} episodes, {d.num_frames} frames)" for d in sets)
+    verdict = "It may label data." if quality.passed else "It may NOT label data: " + "; ".join(quality.faults)
+    lines = [
+        f"# Latent action model: {model.stream}",
+        "",
+        f"{q.num_tokens} tokens of {q.num_codes} codes for what happens in {model.gap_s} s, seen by "
+        f"{', '.join(model.cameras)}. Trained for {config.loop.steps} steps of {config.loop.batch_size} pairs, "
+        f"seed {config.loop.seed}, on {names}; {config.held_out:.0%} of the episodes were held out.",
+        "",
+        f"Figures on {quality.pairs} held-out pairs of {quality.episodes} episodes "
+        "(95 % bootstrap interval over episodes):",
+        "",
+        "| figure | value | interval |",
+        "|---|---|---|",
+        _row("gain over copying the first frame", quality.gain.value, quality.gain.low, quality.gain.high),
+        _row("gain over codes of other pairs", quality.code_gain.value, quality.code_gain.low, quality.code_gain.high),
+        f"| perplexity per token | {_list(quality.perplexity)} | of {q.num_codes} |",
+        f"| codes in use per token | {_list(quality.usage)} | |",
+        f"| codes that come back from the prediction | {quality.cycle:.3f} | |",
+        *(_probe_rows(probed.r2, probed.shuffled) if probed else []),
+        "",
+        verdict,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, value: float, low: float, high: float) -> str:
+    return f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |"
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{v:.2f}" for v in values)
+
+
+def _probe_rows(r2: Mapping[str, float], shuffled: Mapping[str, float]) -> list[str]:
+    return [f"| R2 of codes -> true {n} | {v:.3f} | {shuffled[n]:.3f} with dealt-out codes |" for n, v in r2.items()]

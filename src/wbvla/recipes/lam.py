@@ -1,0 +1,93 @@
+"""Recipes of latent action models: two for one CPU core, and two at the size of the paper's."""
+
+from wbvla.data.features import IMAGE
+from wbvla.lam.model import LamConfig
+from wbvla.lam.quantizer import QuantizerConfig
+from wbvla.lam.train import LamTrainConfig
+from wbvla.lam.transformer import PatchConfig
+from wbvla.recipes.registry import recipes
+from wbvla.train.loop import LoopConfig
+from wbvla.train.optim import OptimConfig
+
+HEAD, LEFT, RIGHT = IMAGE + "head", IMAGE + "left_hand", IMAGE + "right_hand"
+
+
+def tiny_loop(steps: int) -> LoopConfig:
+    """Batches of 64 at a rate that suits a million weights."""
+    optim = OptimConfig(learning_rate=1.5e-3, weight_decay=0.01, warmup_steps=50)
+    return LoopConfig(steps=steps, batch_size=64, checkpoint_every=250, optim=optim)
+
+
+@recipes.register("tiny-lam-locomotion")
+def tiny_locomotion() -> LamTrainConfig:
+    """A moving head camera at 48x48, pairs 0.6 s apart; a fifth of the run is unquantised."""
+    loop = tiny_loop(900)
+    model = LamConfig(stream="locomotion", cameras=(HEAD,), quantizer=QuantizerConfig(warmup_batches=180))
+    return LamTrainConfig(model=model, loop=loop)
+
+
+@recipes.register("tiny-lam-manipulation")
+def tiny_manipulation() -> LamTrainConfig:
+    """The head and both hand cameras side by side: a hand camera's view moves as the hand does."""
+    loop = tiny_loop(500)
+    model = LamConfig(
+        stream="manipulation",
+        cameras=(HEAD, LEFT, RIGHT),
+        height=48,
+        width=32,
+        quantizer=QuantizerConfig(warmup_batches=100),
+    )
+    return LamTrainConfig(model=model, loop=loop)
+
+
+def full_size(stream_model: LamConfig) -> LamTrainConfig:
+    """30,000 steps of 256 pairs as in the paper; schedule and rate as in UniVLA, the paper states none."""
+    optim = OptimConfig(learning_rate=1e-4, weight_decay=0.01, warmup_steps=500, clip_norm=0.1)
+    loop = LoopConfig(
+        steps=30_000,
+        batch_size=256,
+        micro_batches=4,
+        evaluate_every=2000,
+        checkpoint_every=1000,
+        device="cuda",
+        precision="bfloat16",
+        optim=optim,
+    )
+    return LamTrainConfig(model=stream_model, loop=loop, held_out=0.02, in_memory=False)
+
+
+def univla_quantizer() -> QuantizerConfig:
+    """4 tokens of 16 codes of width 128, moved by the codebook loss; k-means after 1,000 steps, dead codes revived."""
+    return QuantizerConfig(num_tokens=4, num_codes=16, dim=128, update="gradient", warmup_batches=4_000)
+
+
+@recipes.register("lam-locomotion")
+def locomotion() -> LamTrainConfig:
+    """Frozen DINOv2-base patches at 224 px, 12 + 12 blocks: egocentric walking video."""
+    return full_size(
+        LamConfig(
+            stream="locomotion",
+            cameras=(HEAD,),
+            height=224,
+            width=224,
+            net=PatchConfig(),
+            quantizer=univla_quantizer(),
+            reconstruction=1.0,
+        )
+    )
+
+
+@recipes.register("lam-manipulation")
+def manipulation() -> LamTrainConfig:
+    """The same networks on robot demonstrations, seen by the head camera."""
+    return full_size(
+        LamConfig(
+            stream="manipulation",
+            cameras=(HEAD,),
+            height=224,
+            width=224,
+            net=PatchConfig(),
+            quantizer=univla_quantizer(),
+            reconstruction=1.0,
+        )
+    )
