@@ -120,7 +120,6 @@ class SafetyLayer:
 
     def begin_tick(self, state: BodyState, now_s: float) -> None:
         """Watch the body: stale state, tilt, flail, position error."""
-        self._events = []
         self._ticks += 1
         config = self.config
         stale = now_s - state.time_s > (config.stale_ticks + 0.5) * self._dt
@@ -135,8 +134,9 @@ class SafetyLayer:
         self._trip_after("position_error", far, round(config.position_error_s / self._dt))
 
     def take_events(self) -> tuple[str, ...]:
-        """Rules that acted at this tick, each once."""
-        return tuple(dict.fromkeys(self._events))
+        """Rules that acted since the last call, each once: those of this tick, and what observers stopped before it."""
+        events, self._events = tuple(dict.fromkeys(self._events)), []
+        return events
 
     def admit(self, action: Action) -> bool:
         """Accept or refuse a chunk, whole; a refusal is counted."""
