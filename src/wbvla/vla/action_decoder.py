@@ -130,7 +130,7 @@ class ActionLossConfig:
     """L1 on normalised arm targets"""
     grippers: float = 0.5
     """L1 on gripper openings"""
-    flags: float = 0.3
+    flags: float = 1.0
     """cross-entropy on the three flags"""
     height: float = 1.0
     """L1 on the height, as a share of the robot's range"""

@@ -70,13 +70,13 @@ def train(
     Raises DataError when no dataset carries a label of any stream.
     """
     sets = open_datasets(datasets)
+    label_digests(sets, config.model.streams)
     model, inputs = build(config, sets)
     parts, held_out = load_parts(sets, inputs, config.model, config.held_out, config.loop.seed)
     majority = majority_codes(parts, config.model.streams)
     if not majority:
         names = ", ".join(str(s.root) for s in sets)
         raise DataError(f"no latent labels in {names}; run `wbvla label` with a trained LAM first")
-    label_digests(sets, config.model.streams)
     open_run(folder, config, config.loop.seed)
     batches = Batches(parts, spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.augment)
     hooks = Hooks(
