@@ -9,7 +9,7 @@ from wbvla.core.command import Command
 from wbvla.core.records import BodyState
 from wbvla.deploy.sources import LocalSource
 from wbvla.evaluate.random_policy import RandomPolicy
-from wbvla.evaluate.rollout import Arena, RolloutConfig, run_trials
+from wbvla.evaluate.rollout import Arena, Player, RolloutConfig, run_trials
 from wbvla.evaluate.trials import Trial, make_trials
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.platforms import load_robot
@@ -53,9 +53,13 @@ def random_source(arena: Arena, trial: Trial) -> LocalSource:
     return LocalSource(RandomPolicy(arena.spec, trial.seed))
 
 
+SEEING = Player(name="random", description="", make_source=random_source)
+BLIND = Player(name="random", description="", make_source=random_source, sees=False)
+
+
 def test_success_ends_the_trial_and_the_film_is_kept(spec: RobotSpec) -> None:
     with Arena(Wait(), spec, StiffLegs(spec), SMALL) as arena:
-        season = run_trials(arena, make_trials(["a"], ["b"], 2), random_source, films=1)
+        season = run_trials(arena, make_trials(["a"], ["b"], 2), BLIND, films=1)
     first = season.results[0]
     assert first.success
     assert first.reason == "success"
@@ -70,7 +74,7 @@ def test_success_ends_the_trial_and_the_film_is_kept(spec: RobotSpec) -> None:
 def test_same_trial_same_numbers_and_no_success_by_luck(spec: RobotSpec) -> None:
     trial = make_trials(["a"], ["b"], 1)[0]
     with Arena(BoxLift(), spec, StiffLegs(spec), SMALL) as arena:
-        first, again = (arena.run(trial, random_source) for _ in range(2))
+        first, again = arena.run(trial, SEEING), arena.run(trial, BLIND)
     assert first.result == again.result
     np.testing.assert_array_equal(first.log.column("q"), again.log.column("q"))
     assert not first.result.success
@@ -81,7 +85,7 @@ def test_same_trial_same_numbers_and_no_success_by_luck(spec: RobotSpec) -> None
 def test_falling_is_seen_and_trips_the_safety_layer(spec: RobotSpec) -> None:
     config = RolloutConfig(image_width=32, image_height=24, time_limit_s=6.0)
     with Arena(BoxLift(), spec, StiffLegs(spec, lean=-0.5), config) as arena:
-        run = arena.run(make_trials(["a"], ["b"], 1)[0], random_source)
+        run = arena.run(make_trials(["a"], ["b"], 1)[0], BLIND)
     assert run.result.safety.fell
     assert run.result.safety.trip in ("tilt", "flail")
     assert run.result.reason.startswith("safety")

@@ -27,6 +27,18 @@ MakeSource = Callable[["Arena", Trial], Source]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Player:
+    """One driver of the loop."""
+
+    name: str
+    """`policy`, `expert`, `random` ..."""
+    description: str
+    make_source: MakeSource
+    sees: bool = True
+    """whether it looks at pictures; those of one that does not are drawn only for the film"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RolloutConfig:
     """How trials are run."""
 
@@ -106,7 +118,8 @@ class Arena:
         self.task, self.spec, self.config = task, spec, config or RolloutConfig()
         self.world = task.build(spec)
         width, height = self.config.image_width, self.config.image_height
-        self.body = SimBody(self.world, SimBodyConfig(image_width=width, image_height=height))
+        self._seeing = SimBody(self.world, SimBodyConfig(image_width=width, image_height=height))
+        self._blind = SimBody(self.world, SimBodyConfig(cameras=()))
         self.lmo = lmo
         self._view: _View | None = None
 
@@ -118,7 +131,7 @@ class Arena:
 
     def close(self) -> None:
         """Free the renderers; may be repeated."""
-        self.body.close()
+        self._seeing.close()
         if self._view is not None:
             self._view.close()
             self._view = None
@@ -126,22 +139,24 @@ class Arena:
     def first_observation(self, trial: Trial) -> Observation:
         """What a policy sees at the start of a trial."""
         self.task.reset(self.world, trial.seed)
-        self.body.reset()
-        images = dict(self.body.images())
-        return Observation(sequence=0, state=self.body.read(), images=images, instruction=trial.instruction)
+        body = self._seeing
+        body.reset()
+        images = dict(body.images())
+        return Observation(sequence=0, state=body.read(), images=images, instruction=trial.instruction)
 
-    def run(self, trial: Trial, make_source: MakeSource, film: bool = False) -> Run:
+    def run(self, trial: Trial, player: Player, film: bool = False) -> Run:
         """One trial from a fresh start; the same trial and a deterministic source give the same numbers."""
         self.task.reset(self.world, trial.seed)
-        self.body.reset()
-        log, safety = TickLog(self.body.control_hz), SafetyLayer(self.spec, SafetyConfig(), self.body.control_hz)
+        body = self._seeing if player.sees or film else self._blind
+        body.reset()
+        log, safety = TickLog(body.control_hz), SafetyLayer(self.spec, SafetyConfig(), body.control_hz)
         judge = Judge(self.task, self.world, self.config.judge_ticks, lambda: loop.finish())
         with contextlib.ExitStack() as stack:
             camera = stack.enter_context(contextlib.closing(self._film())) if film else None
             watchers = [log, judge] if camera is None else [log, judge, camera]
-            loop = RobotLoop(self.body, self.spec, self.lmo, make_source(self, trial), safety, watchers)
+            loop = RobotLoop(body, self.spec, self.lmo, player.make_source(self, trial), safety, watchers)
             limit_s = self.config.time_limit_s or self.task.time_limit_s
-            report = loop.run(round(limit_s * self.body.control_hz), trial.instruction)
+            report = loop.run(round(limit_s * body.control_hz), trial.instruction)
             result = _result(trial, judge, report, log, self.spec)
             return Run(result=result, loop=report, log=log, film=camera.finish() if camera else b"")
 
@@ -181,7 +196,7 @@ class Season:
 def run_trials(
     arena: Arena,
     trials: Sequence[Trial],
-    make_source: MakeSource,
+    player: Player,
     films: int = 2,
     on_trial: Callable[[int, TrialResult], None] | None = None,
 ) -> Season:
@@ -190,7 +205,7 @@ def run_trials(
     kept: dict[str, bytes] = {}
     traces: Mapping[str, Any] = {}
     for i, trial in enumerate(trials):
-        run = arena.run(trial, make_source, film=i < films)
+        run = arena.run(trial, player, film=i < films)
         results.append(run.result)
         if run.film:
             kept.setdefault(f"seed {trial.seed}, {'done' if run.result.success else 'failed'}", run.film)

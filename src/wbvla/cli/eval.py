@@ -1,0 +1,83 @@
+"""`wbvla eval BUNDLE`: seeded trials through the deployed loop, beside the expert and a random policy, and a report."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from wbvla.collect.expert import BoxLiftExpert
+from wbvla.deploy.bundle import open_bundle
+from wbvla.deploy.sources import LocalSource
+from wbvla.evaluate.campaign import CampaignConfig, evaluate_bundle
+from wbvla.evaluate.rollout import Player
+from wbvla.sim.tasks import BoxLift, Task, tasks
+
+OUT = Path("runs/eval")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Run every driver through the same seeded trials and write report.html and report.json."""
+
+    bundle: Annotated[Path, tyro.conf.Positional]
+    """folder made by `wbvla export`"""
+    task: str = "box-lift"
+    """task to try"""
+    out: Path = OUT
+    """folder of the report"""
+    campaign: Annotated[CampaignConfig, tyro.conf.arg(name="")] = field(default_factory=CampaignConfig)
+    """how much"""
+
+
+def experts(task: Task) -> list[Player]:
+    """The scripted teleoperator, for tasks that have one."""
+    if not isinstance(task, BoxLift):
+        return []
+    return [
+        Player(
+            name="expert",
+            description="scripted teleoperator that sees the simulator's state",
+            make_source=lambda arena, trial: LocalSource(BoxLiftExpert(arena.world, arena.task, seed=trial.seed)),
+            sees=False,
+        )
+    ]
+
+
+def shown(report: dict[str, Any]) -> Table:
+    """Success and falls, one row per driver."""
+    table = Table("driver", "success", "exact 95 %", "falls", title=f"{report['task']} on {report['robot']}")
+    for row in report["contenders"]:
+        rate, safe = row["success"], row["safety"]
+        ends = f"{100 * rate['low']:.0f} to {100 * rate['high']:.0f} %"
+        table.add_row(row["name"], f"{rate['successes']} of {rate['trials']}", ends, str(safe["falls"]))
+    return table
+
+
+def main(argv: list[str]) -> int:
+    """Exit code 0 when the report is written, whatever it says."""
+    options = tyro.cli(Options, args=argv, prog="wbvla eval")
+    bundle, task, console = open_bundle(options.bundle), tasks.build(options.task), Console()
+    columns = (
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting the policy server", total=None)
+        report = evaluate_bundle(
+            bundle,
+            task,
+            options.campaign,
+            options.out,
+            experts(task),
+            lambda done, total, words: progress.update(bar, completed=done, total=total, description=words),
+        )
+    console.print(shown(report))
+    console.print(f"report: [cyan]{options.out / 'report.html'}[/]", soft_wrap=True)
+    return 0
