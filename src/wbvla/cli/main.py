@@ -1,6 +1,7 @@
 """`wbvla VERB ...`: finds the verb, imports only its module, and turns wbvla's errors into one clear line."""
 
 import importlib
+import os
 import sys
 
 from wbvla import __version__
@@ -47,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     if verb not in VERBS:
         sys.stderr.write(f"wbvla: unknown verb {verb!r}; known: {', '.join(VERBS)}\n")
         return 2
+    # idle worker threads that spin take the cores from physics, rendering and the server beside them
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return importlib.import_module(f"wbvla.cli.{verb}").main(args[1:])
     except WbvlaError as error:
