@@ -23,6 +23,8 @@ assert GL.glGetString(GL.GL_VERSION)
 context.free()
 """
 PACKAGES = {"egl": "libegl1 libgl1-mesa-dri", "osmesa": "libosmesa6"}
+SHADOW_MAP = 4096
+"""edge of the shadow map [px]"""
 FOUND = "WBVLA_GL"
 """environment variable that spares child processes the probe"""
 
@@ -92,6 +94,7 @@ class Renderer:
         self._gl.make_current()
         model.vis.global_.offwidth, model.vis.global_.offheight = config.width, config.height
         model.vis.quality.offsamples = config.samples
+        model.vis.quality.shadowsize = SHADOW_MAP if config.shadows else 0
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR

@@ -91,7 +91,6 @@ def _add_lamps(scene: mujoco.MjSpec, room: RoomConfig) -> None:
     head.ambient, head.diffuse, head.specular = (0.5 * light,) * 3, (0.22 * light,) * 3, (0.05,) * 3
     scene.visual.map.znear, scene.visual.map.zfar = 0.004, 12.0
     scene.stat.extent, scene.stat.center = 3.0, (0.0, 0.0, 0.8)
-    scene.visual.quality.shadowsize = 4096
     for name, direction, strength in (("sun", (-0.35, 0.45, -1.0), 0.42), ("fill", (0.5, -0.4, -0.7), 0.18)):
         lamp = scene.worldbody.add_light(name=name, pos=(0.0, 0.0, room.height), dir=direction)
         lamp.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL

@@ -1,0 +1,155 @@
+"""Egocentric video: the labels match the motion, the truth matches the path, a kill costs one clip at most."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wbvla.collect.ego_room import COLOURS, EgoRoom, RoomPlan
+from wbvla.collect.egovideo import (
+    GOALS,
+    PROMPTS,
+    SHARES,
+    EgoVideoConfig,
+    draw_clip,
+    record_egovideo,
+)
+from wbvla.collect.walker import PRIMITIVES, Person, Start, Walker, camera_twist, walk_primitive, walk_to_goal
+from wbvla.core.errors import ConfigError, ContractMismatch
+from wbvla.data.reader import Dataset
+from wbvla.sim.camera import RenderConfig
+
+TINY = EgoVideoConfig(num_clips=3, seconds=1.0, goal_seconds=2.0, width=64, height=48, clips_per_room=2, seed=3)
+# the twist channel each primitive moves, and its sign
+MOVES = {
+    "advance": (0, 1),
+    "turn_left": (2, 1),
+    "turn_right": (2, -1),
+    "sidestep_left": (1, 1),
+    "sidestep_right": (1, -1),
+    "squat_down": (3, -1),
+    "stand_up": (3, 1),
+    "approach_near": (0, 1),
+    "back_away": (0, -1),
+}
+
+
+def walker(rng: np.random.Generator, squatting: bool = False, target: tuple = (1.6, 0.0, 0.8)) -> Walker:
+    start = Start(xy=(0.0, 0.0), yaw=0.0, squatting=squatting)
+    return Walker(Person.draw(rng), start, np.array(target))
+
+
+@pytest.mark.parametrize("primitive", MOVES)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_each_primitive_moves_the_camera_its_way(primitive: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    walk = walk_primitive(walker(rng, squatting=primitive == "stand_up"), primitive, 20, 10)
+    channel, sign = MOVES[primitive]
+    mean = sign * walk.twist[3:15].mean(axis=0)
+    assert mean[channel] > 0.08
+    assert np.argmax(np.abs(mean)) == channel, "another axis moves more"
+    assert set(walk.primitive) == {PRIMITIVES.index(primitive)}
+
+
+def test_stop_ready_stops_with_hands_raised() -> None:
+    walk = walk_primitive(walker(np.random.default_rng(0)), "stop_ready", 30, 10)
+    assert np.abs(walk.twist[-5:, :3]).max() < 0.05
+    assert walk.hands_b[-1, :, 2].min() > walk.hands_b[0, :, 2].max()
+    assert walk.primitive[0] == PRIMITIVES.index("advance")
+    assert walk.primitive[-1] == PRIMITIVES.index("stop_ready")
+
+
+@pytest.mark.parametrize("yaw", [-1.2, 0.6, 2.0])
+def test_a_walk_to_a_goal_arrives_turning_the_right_way(yaw: float) -> None:
+    person = Walker(Person.draw(np.random.default_rng(4)), Start(xy=(0.0, 0.0), yaw=yaw), np.array([2.0, 0.3, 0.2]))
+    walk = walk_to_goal(person, 150, 10)
+    assert person.has_arrived
+    assert person.distance < 0.7
+    assert abs(person.bearing) < 0.35
+    names = [PRIMITIVES[i] for i in walk.primitive]
+    assert names[0] == ("turn_right" if yaw > 0 else "turn_left")
+    assert "squat_down" in names, "the box stands on the floor"
+
+
+def test_truth_integrates_back_to_the_path() -> None:
+    walk = walk_primitive(walker(np.random.default_rng(5)), "turn_left", 25, 10)
+    xyz, yaw = walk.head_xyz[0].copy(), walk.head_rpy[0, 2]
+    for (vx, vy, wz, vz), place in zip(walk.twist, walk.head_xyz):
+        np.testing.assert_allclose(xyz, place, atol=1e-9)
+        turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+        xyz[:2] += turn @ (vx, vy) * 0.1
+        xyz[2] += vz * 0.1
+        yaw += wz * 0.1
+    straight = camera_twist(np.array([[0.0, 0, 1], [0.1, 0, 1]]), np.zeros(2), 10)
+    np.testing.assert_allclose(straight[0], (1.0, 0.0, 0.0, 0.0))
+
+
+def test_rooms_offer_targets_and_clear_paths() -> None:
+    for number in range(6):
+        plan = RoomPlan(np.random.default_rng((7, number)))
+        assert plan.targets
+        assert len({t.colour for t in plan.targets}) == len(plan.targets), "a colour names one box"
+        assert {t.colour for t in plan.targets} <= set(COLOURS)
+        for index in range(4):
+            instruction, walk = draw_clip(plan, EgoVideoConfig(), index)
+            assert "{" not in instruction
+            assert len(walk) >= 2
+            assert plan.is_free(walk.head_xyz[:, :2], 0.1).all(), "walked through furniture"
+
+
+def test_prompts_cover_every_primitive() -> None:
+    assert set(SHARES) == set(PROMPTS) == set(PRIMITIVES)
+    assert all("{colour}" in goal for goal in GOALS)
+
+
+def test_the_picture_follows_the_head() -> None:
+    room = EgoRoom(np.random.default_rng(0), RenderConfig(width=64, height=48))
+    hands = np.array([[0.4, 0.15, -0.4], [0.4, -0.15, -0.4]])
+    views = [room.see(np.array([0.0, 0.0, 1.6]), np.array([0.0, 0.4, yaw]), hands) for yaw in (0.0, 0.0, 1.5)]
+    room.close()
+    np.testing.assert_array_equal(views[0], views[1])
+    assert np.abs(views[0].astype(int) - views[2]).mean() > 5.0
+    assert views[0].std() > 15.0, "an empty picture"
+
+
+class KilledError(Exception):
+    """Stands for the process's end."""
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    def kill(done: int, frames: int) -> None:
+        if done == 2:
+            raise KilledError
+
+    frames = record_egovideo(TINY, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        record_egovideo(TINY, tmp_path / "torn", kill)
+    assert record_egovideo(TINY, tmp_path / "torn") == frames
+    whole, torn = Dataset(tmp_path / "whole"), Dataset(tmp_path / "torn")
+    assert whole.num_episodes == torn.num_episodes == TINY.num_clips
+    assert whole.tasks == torn.tasks
+    for number in range(TINY.num_clips):
+        ours, theirs = whole.truth(number), torn.truth(number)
+        assert ours["camera_twist"].shape == (whole.episodes[number].length, 4)
+        for key, value in ours.items():
+            np.testing.assert_array_equal(value, theirs[key])
+    names = sorted(p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole" / "videos").rglob("*.mp4"))
+    assert names
+    for name in names:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "torn" / name).read_bytes()
+
+
+def test_another_recording_is_not_continued(tmp_path: Path) -> None:
+    record_egovideo(dataclasses.replace(TINY, num_clips=1), tmp_path)
+    with pytest.raises(ContractMismatch, match="width"):
+        record_egovideo(dataclasses.replace(TINY, width=96), tmp_path)
+    with pytest.raises(ContractMismatch, match="seed"):
+        record_egovideo(dataclasses.replace(TINY, seed=4), tmp_path)
+
+
+def test_impossible_configs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="divide"):
+        EgoVideoConfig(fps=30)
+    with pytest.raises(ConfigError, match="share"):
+        EgoVideoConfig(goal_share=1.5)
