@@ -48,9 +48,9 @@ def main(argv: list[str]) -> int:
         while not ended.wait(1.0):
             continue
     times = np.percentile(list(stats.infer_ms) or [0.0], [50, 99])
+    took = f"inference p50 {times[0]:.1f} p99 {times[1]:.1f} ms"
+    console.print(f"served {stats.served} chunks for {stats.messages} messages, {took}, {stats.superseded} superseded")
     console.print(
-        f"served {stats.served} chunks for {stats.messages} messages, "
-        f"inference p50 {times[0]:.1f} p99 {times[1]:.1f} ms; superseded {stats.superseded}, handshakes {dict(stats.handshakes)}, keys refused {stats.refused_keys}, "
-        f"errors {dict(stats.errors)}"
+        f"handshakes {dict(stats.handshakes)}, refused keys {stats.refused_keys}, errors {dict(stats.errors)}"
     )
     return 0

@@ -215,7 +215,8 @@ class SafetyLayer:
         if (np.abs(error) > self.config.arm_lag_rad).any():
             self.report("arm_limited")
         ease = min(1.0, 0.2 + 0.8 * self._ticks * dt / max(self.config.ease_in_s, dt))
-        brake = np.sqrt((accel * dt / 2) ** 2 + 2 * accel * np.abs(error)) - accel * dt / 2
+        calm = 0.8 * accel  # braking is planned below the limit, so that whole ticks can keep it without overshoot
+        brake = np.sqrt((calm * dt / 2) ** 2 + 2 * calm * np.abs(error)) - calm * dt / 2
         return np.sign(error) * np.minimum(np.minimum(brake, ease * self._speed), np.abs(error) / dt)
 
     def _move_arm(self, speed: Float[np.ndarray, " arm"]) -> None:
