@@ -20,7 +20,7 @@ from wbvla.core.errors import ConfigError, ContractMismatch
 from wbvla.data.reader import Dataset
 from wbvla.sim.camera import RenderConfig
 
-TINY = EgoVideoConfig(num_clips=3, seconds=1.0, goal_seconds=2.0, width=64, height=48, clips_per_room=2, seed=3)
+TINY = EgoVideoConfig(num_clips=2, seconds=0.6, goal_seconds=1.2, width=64, height=48, clips_per_room=1, seed=3)
 # the twist channel each primitive moves, and its sign
 MOVES = {
     "advance": (0, 1),
@@ -86,7 +86,7 @@ def test_truth_integrates_back_to_the_path() -> None:
 
 
 def test_rooms_offer_targets_and_clear_paths() -> None:
-    for number in range(6):
+    for number in range(3):
         plan = RoomPlan(np.random.default_rng((7, number)))
         assert plan.targets
         assert len({t.colour for t in plan.targets}) == len(plan.targets), "a colour names one box"
@@ -117,35 +117,42 @@ class KilledError(Exception):
     """Stands for the process's end."""
 
 
-def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording without interruption."""
+    folder = tmp_path_factory.mktemp("egovideo")
+    record_egovideo(TINY, folder)
+    return folder
+
+
+def test_killed_and_resumed_equals_uninterrupted(whole: Path, tmp_path: Path) -> None:
     def kill(done: int, frames: int) -> None:
-        if done == 2:
+        if done == 1:
             raise KilledError
 
-    frames = record_egovideo(TINY, tmp_path / "whole")
     with pytest.raises(KilledError):
-        record_egovideo(TINY, tmp_path / "torn", kill)
-    assert record_egovideo(TINY, tmp_path / "torn") == frames
-    whole, torn = Dataset(tmp_path / "whole"), Dataset(tmp_path / "torn")
-    assert whole.num_episodes == torn.num_episodes == TINY.num_clips
-    assert whole.tasks == torn.tasks
+        record_egovideo(TINY, tmp_path, kill)
+    frames = record_egovideo(TINY, tmp_path)
+    ours_data, theirs_data = Dataset(whole), Dataset(tmp_path)
+    assert frames == ours_data.num_frames == theirs_data.num_frames
+    assert ours_data.num_episodes == theirs_data.num_episodes == TINY.num_clips
+    assert ours_data.tasks == theirs_data.tasks
     for number in range(TINY.num_clips):
-        ours, theirs = whole.truth(number), torn.truth(number)
-        assert ours["camera_twist"].shape == (whole.episodes[number].length, 4)
+        ours, theirs = ours_data.truth(number), theirs_data.truth(number)
+        assert ours["camera_twist"].shape == (ours_data.episodes[number].length, 4)
         for key, value in ours.items():
             np.testing.assert_array_equal(value, theirs[key])
-    names = sorted(p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole" / "videos").rglob("*.mp4"))
+    names = sorted(path.relative_to(whole) for path in (whole / "videos").rglob("*.mp4"))
     assert names
     for name in names:
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "torn" / name).read_bytes()
+        assert (whole / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_another_recording_is_not_continued(tmp_path: Path) -> None:
-    record_egovideo(dataclasses.replace(TINY, num_clips=1), tmp_path)
+def test_another_recording_is_not_continued(whole: Path) -> None:
     with pytest.raises(ContractMismatch, match="width"):
-        record_egovideo(dataclasses.replace(TINY, width=96), tmp_path)
+        record_egovideo(dataclasses.replace(TINY, width=96), whole)
     with pytest.raises(ContractMismatch, match="seed"):
-        record_egovideo(dataclasses.replace(TINY, seed=4), tmp_path)
+        record_egovideo(dataclasses.replace(TINY, seed=4), whole)
 
 
 def test_impossible_configs_are_refused() -> None:
