@@ -19,10 +19,9 @@ from wbvla.data.format import (
     TRUTH_PATH,
     Info,
     file_of,
-    info_files,
 )
 from wbvla.data.journal import Commit, Disk, as_json
-from wbvla.data.manifest import manifest_of
+from wbvla.data.manifest import manifest_of, stage_info
 from wbvla.data.stats import ImageTally, describe
 from wbvla.data.values import check_column, check_value
 from wbvla.data.video import VideoCodec, VideoWriter
@@ -184,8 +183,7 @@ class EpisodeWriter:
         manifest = manifest_of(self.index, self.num_frames, owned)
         commit.stage_bytes(MANIFEST_PATH.format(episode_index=self.index), as_json(manifest))
         info = grown(self._info, self.num_frames, len(tasks))
-        for name in info_files():
-            commit.stage_bytes(name, as_json(info.to_json()))
+        stage_info(commit, info)
         return info, tasks
 
 

@@ -15,7 +15,7 @@ VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.m
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 TRUTH_PATH = "truth/episode_{episode_index:06d}.npz"
 MANIFEST_PATH = "meta/manifest/episode_{episode_index:06d}.json"
-INFO, INFO_COPY = "meta/info.json", "meta/info.copy.json"
+INFO, SEAL = "meta/info.json", "meta/seal.json"
 TASKS, STATS = "meta/tasks.parquet", "meta/stats.json"
 CONTRACT, LABELS = "meta/contract.json", "meta/labels.json"
 
@@ -176,11 +176,6 @@ def read_info(root: Path) -> Info:
         return Info.from_json(json.loads(path.read_text()))
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({error}); restore it from a copy") from error
-
-
-def info_files() -> tuple[str, str]:
-    """Where info.json and its copy go, in the order of renaming: the real one is the last file of every commit."""
-    return (INFO_COPY, INFO)
 
 
 def file_of(episode_index: int) -> dict[str, int]:

@@ -81,6 +81,7 @@ class Commit:
     def __init__(self, root: Path, disk: Disk, kind: str = ADD) -> None:
         self._root, self._disk, self._kind = Path(root), disk, kind
         self._moves: list[tuple[str, str]] = []
+        self._removals: list[str] = []
         (self._root / STAGING).mkdir(parents=True, exist_ok=True)
 
     def stage(self, name: str) -> Path:
@@ -93,6 +94,23 @@ class Commit:
         """Stage a small file."""
         self.stage(name).write_bytes(content)
 
+    def stage_link(self, name: str, source: Path) -> None:
+        """Stage the present content of a file under another name, without copying it where the disk allows."""
+        aside = self.stage(name)
+        try:
+            os.link(source, aside)
+        except OSError:
+            shutil.copyfile(source, aside)
+
+    def remove(self, name: str) -> None:
+        """Let a file of the dataset vanish with this commit, after the renames."""
+        self._removals.append(name)
+
+    def path_after(self, name: str) -> Path:
+        """Where the content that `name` will have lies now: staged, or in the dataset already."""
+        staged = {final: self._root / aside for aside, final in self._moves}
+        return staged.get(name, self._root / name)
+
     def staged(self) -> list[tuple[str, Path]]:
         """Final name and present path of each file staged so far."""
         return [(name, self._root / aside) for aside, name in self._moves]
@@ -102,7 +120,7 @@ class Commit:
         for aside, _ in self._moves:
             self._disk.flush(self._root / aside)
         fsync_folder(self._root / STAGING)
-        journal = {"kind": self._kind, "moves": [list(m) for m in self._moves]}
+        journal = {"kind": self._kind, "moves": self._moves, "removals": self._removals}
         self._disk.write(self._root / STAGING / JOURNAL, as_json(journal))
         replay(self._root, self._disk)
 
@@ -116,10 +134,7 @@ class Commit:
 def pending(root: Path) -> str | None:
     """Kind of the commit that is under way or was interrupted after its point of no return; None when there is none."""
     path = Path(root) / STAGING / JOURNAL
-    try:
-        return str(json.loads(path.read_bytes())["kind"])
-    except FileNotFoundError:
-        return None
+    return str(_read_journal(path)["kind"]) if path.is_file() else None
 
 
 def replay(root: Path, disk: Disk) -> None:
@@ -127,13 +142,26 @@ def replay(root: Path, disk: Disk) -> None:
     path = Path(root) / STAGING / JOURNAL
     if not path.is_file():
         return
-    for aside, name in json.loads(path.read_bytes())["moves"]:
+    journal = _read_journal(path)
+    for aside, name in journal["moves"]:
         source, target = Path(root) / aside, Path(root) / name
         if source.exists():
             disk.move(source, target)
         elif not target.exists():
             raise DataError(f"{root}: the interrupted commit lacks {name}; run `wbvla data repair {root}`")
+    for name in journal["removals"]:
+        if (Path(root) / name).exists():
+            disk.remove(Path(root) / name)
     disk.remove(path)
+
+
+def _read_journal(path: Path) -> dict[str, Any]:
+    try:
+        journal = json.loads(path.read_bytes())
+        moves = [(str(aside), str(name)) for aside, name in journal["moves"]]
+        return {"kind": journal["kind"], "moves": moves, "removals": [str(n) for n in journal["removals"]]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read ({error!r}); run `wbvla data repair {path.parent.parent}`") from error
 
 
 def recover(root: Path, disk: Disk) -> None:

@@ -16,10 +16,9 @@ from wbvla.data.format import (
     Feature,
     Info,
     check_names,
-    info_files,
 )
 from wbvla.data.journal import REPLACE, Commit, Disk, as_json, lock, recover
-from wbvla.data.manifest import manifest_of, read_manifest, signed
+from wbvla.data.manifest import manifest_of, read_manifest, signed, stage_info
 from wbvla.data.reader import Dataset, Episode
 from wbvla.data.values import check_column
 
@@ -51,8 +50,7 @@ def write_labels(
             _stage(dataset, info, features, labels, commit)
             noted = {**dataset.labels, **{name: dict(source) for name in features}}
             commit.stage_bytes(LABELS, as_json(noted))
-            for name in info_files():
-                commit.stage_bytes(name, as_json(info.to_json()))
+            stage_info(commit, info)
             staged = True
         finally:
             if not staged:

@@ -1,4 +1,4 @@
-"""The SHA-256 and size of every file of an episode, in a small JSON that also vouches for itself."""
+"""SHA-256 of every file: a manifest per episode, and a seal over the dataset's own files; both vouch for themselves."""
 
 import hashlib
 import json
@@ -8,8 +8,8 @@ from typing import Any
 
 from wbvla.core.errors import DataError
 from wbvla.core.files import sha256_of
-from wbvla.data.format import MANIFEST_PATH
-from wbvla.data.journal import as_json
+from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, SEAL, STATS, TASKS, Info
+from wbvla.data.journal import Commit, as_json
 
 
 def manifest_of(episode: int, length: int, files: Sequence[tuple[str, Path]]) -> dict[str, Any]:
@@ -26,14 +26,31 @@ def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_manifest(root: Path, episode: int) -> dict[str, Any]:
     """Raises DataError when it is absent or does not match its own hash."""
-    path = Path(root) / MANIFEST_PATH.format(episode_index=episode)
+    return _read_signed(Path(root) / MANIFEST_PATH.format(episode_index=episode))
+
+
+def read_seal(root: Path) -> dict[str, Any]:
+    """`info` and the hashes of the dataset's own files; raises DataError when it is absent or damaged."""
+    return _read_signed(Path(root) / SEAL)
+
+
+def stage_info(commit: Commit, info: Info) -> None:
+    """Stage the seal and, last of the commit, info.json."""
+    sealed = (CONTRACT, LABELS, TASKS, STATS)
+    paths = {name: commit.path_after(name) for name in sealed}
+    files = {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
+    commit.stage_bytes(SEAL, as_json(signed({"info": info.to_json(), "files": files})))
+    commit.stage_bytes(INFO, as_json(info.to_json()))
+
+
+def _read_signed(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error})") from error
-    if not isinstance(manifest, dict) or signed(manifest) != manifest:
+    if not isinstance(value, dict) or signed(value) != value:
         raise DataError(f"{path} does not match its own hash")
-    return manifest
+    return value
 
 
 def verify_file(root: Path, name: str, facts: Mapping[str, Any]) -> str:

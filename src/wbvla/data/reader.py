@@ -87,17 +87,17 @@ class Dataset:
     @property
     def contract(self) -> dict[str, Any]:
         """What the recording promises (meta/contract.json); empty for datasets made elsewhere."""
-        return self._json(CONTRACT)
+        return self.read_json(self.root, CONTRACT)
 
     @property
     def labels(self) -> dict[str, Any]:
         """Which model wrote which latent columns (meta/labels.json)."""
-        return self._json(LABELS)
+        return self.read_json(self.root, LABELS)
 
     @property
     def stats(self) -> dict[str, Any]:
         """meta/stats.json, or empty when `stats.write_stats` has not been run."""
-        return self._json(STATS)
+        return self.read_json(self.root, STATS)
 
     @property
     def digest(self) -> str:
@@ -228,26 +228,26 @@ class Dataset:
         features = {n: self.info.features[n] for n in names}
         return tables.read_frames(path, features, record.start - self._first_rows[path], record.length)
 
-    def _json(self, name: str) -> dict[str, Any]:
-        path = self.root / name
+    @staticmethod
+    def read_json(root: Path, name: str) -> dict[str, Any]:
+        """One of the JSON files under meta/; empty when it is absent."""
+        path = Path(root) / name
         return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def read_episodes(root: Path, info: Info) -> list[Episode]:
     """The committed episodes in order; raises DataError when info.json promises more than the meta files hold."""
     rows: dict[int, dict[str, Any]] = {}
-    for path in sorted((Path(root) / "meta/episodes").glob("chunk-*/file-*.parquet")):
-        table = tables.read_table(path)
-        kept = [n for n in table.column_names if not n.startswith("stats/")]
-        for row in table.select(kept).to_pylist():
-            rows[row["episode_index"]] = row
+    for path in tables.episode_files(root):
+        rows |= {row["episode_index"]: row for row in tables.read_rows(path)}
     missing = [i for i in range(info.total_episodes) if i not in rows]
     if missing:
         raise DataError(f"{root} lacks the meta rows of episodes {missing[:5]}; run `wbvla data repair {root}`")
-    return [_episode_from_row(rows[i], info) for i in range(info.total_episodes)]
+    return [episode_from_row(rows[i], info) for i in range(info.total_episodes)]
 
 
-def _episode_from_row(row: Mapping[str, Any], info: Info) -> Episode:
+def episode_from_row(row: Mapping[str, Any], info: Info) -> Episode:
+    """Raises KeyError when the row lacks a column of a camera or a file."""
     videos = {
         camera: (
             int(row[f"videos/{camera}/chunk_index"]),

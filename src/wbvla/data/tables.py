@@ -26,9 +26,16 @@ ARROW = {
 TASK = "task"
 
 
-def _arrow_type(feature: Feature) -> pa.DataType:
+def arrow_type(feature: Feature) -> pa.DataType:
     kind = ARROW[feature.dtype]
     return kind if feature.shape == (1,) else pa.list_(kind, feature.shape[0])
+
+
+def is_type(found: pa.DataType, feature: Feature) -> bool:
+    """Whether a column's type is the declared one; lists of variable length are told by their values."""
+    if pa.types.is_list(found) and feature.shape != (1,):
+        return found.value_type == ARROW[feature.dtype]
+    return found == arrow_type(feature)
 
 
 def _datasets_type(feature: Feature) -> dict[str, Any]:
@@ -40,7 +47,7 @@ def frame_schema(info: Info) -> pa.Schema:
     """Schema of a data file, with the `huggingface` metadata that the `datasets` library reads its types from."""
     columns = info.columns
     described = {"info": {"features": {k: _datasets_type(f) for k, f in columns.items()}}}
-    fields = [pa.field(k, _arrow_type(f)) for k, f in columns.items()]
+    fields = [pa.field(k, arrow_type(f)) for k, f in columns.items()]
     return pa.schema(fields, metadata={"huggingface": json.dumps(described)})
 
 
@@ -76,7 +83,7 @@ def write_frames(path: Path, info: Info, columns: Mapping[str, np.ndarray]) -> N
     schema = frame_schema(info)
     arrays = [to_arrow(feature, columns[name]) for name, feature in info.columns.items()]
     table = pa.Table.from_arrays(arrays, schema=schema)
-    pq.write_table(table, path, row_group_size=max(table.num_rows, 1))
+    pq.write_table(table, path, row_group_size=max(table.num_rows, 1), write_page_checksum=True)
 
 
 def read_frames(path: Path, features: Mapping[str, Feature], first: int, length: int) -> dict[str, np.ndarray]:
@@ -93,17 +100,19 @@ def read_frames(path: Path, features: Mapping[str, Feature], first: int, length:
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A parquet file, or DataError saying what is wrong with it."""
     try:
-        return pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None)
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        # one thread: workers that were forked must not wait for a thread pool they do not have
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+        return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
 
 
 def first_index(path: Path) -> int:
     """Global index of a data file's first row."""
-    try:
-        return int(pq.ParquetFile(path).read(columns=["index"]).column("index")[0].as_py())
-    except (OSError, pa.ArrowInvalid, KeyError, IndexError) as error:
-        raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
+    column = read_table(path, ["index"]).column("index")
+    if len(column) == 0:
+        raise DataError(f"{path} has no rows; run `wbvla data check`")
+    return int(column[0].as_py())
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
@@ -128,7 +137,8 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
         "pandas_version": "2.2.0",
     }
     schema = pa.schema([("task_index", pa.int64()), (TASK, pa.string())], metadata={"pandas": json.dumps(pandas)})
-    pq.write_table(pa.table([list(range(len(tasks))), list(tasks)], schema=schema), path)
+    table = pa.table([list(range(len(tasks))), list(tasks)], schema=schema)
+    pq.write_table(table, path, write_page_checksum=True)
 
 
 def read_tasks(path: Path) -> list[str]:
@@ -151,7 +161,7 @@ def write_episode(path: Path, row: Mapping[str, Any]) -> None:
     for name, value in row.items():
         names.append(name)
         arrays.append(pa.array([value], _row_type(name, value)))
-    pq.write_table(pa.Table.from_arrays(arrays, names=names), path)
+    pq.write_table(pa.Table.from_arrays(arrays, names=names), path, write_page_checksum=True)
 
 
 def _row_type(name: str, value: Any) -> pa.DataType:
@@ -164,3 +174,25 @@ def _row_type(name: str, value: Any) -> pa.DataType:
     if name.endswith("/count"):
         return pa.list_(pa.int64())
     return pa.list_(_row_type(name, value[0]))
+
+
+def episode_files(root: Path) -> list[Path]:
+    """Every meta file of episodes."""
+    return sorted((Path(root) / "meta/episodes").glob("chunk-*/file-*.parquet"))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The meta rows of a file, statistics left out."""
+    table = read_table(path)
+    return table.select([n for n in table.column_names if not n.startswith("stats/")]).to_pylist()
+
+
+def read_stats(path: Path) -> dict[str, dict[str, Any]]:
+    """The statistics in the first meta row of a file, by feature and name."""
+    table = read_table(path)
+    row = table.select([n for n in table.column_names if n.startswith("stats/")]).to_pylist()[0]
+    result: dict[str, dict[str, Any]] = {}
+    for key, value in row.items():
+        feature, _, name = key.removeprefix("stats/").rpartition("/")
+        result.setdefault(feature, {})[name] = value
+    return result

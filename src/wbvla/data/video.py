@@ -124,6 +124,12 @@ class VideoReader:
         """Frames according to the container's index."""
         return int(self._stream.frames)
 
+    @property
+    def facts(self) -> tuple[int, int, float]:
+        """Height [px], width [px] and mean rate [Hz] as the file says."""
+        rate = self._stream.average_rate
+        return self._stream.height, self._stream.width, float(rate) if rate else 0.0
+
     def read(self, indices: Sequence[int]) -> UInt8[np.ndarray, "frame height width 3"]:
         """Frames by number, in the order asked; raises DataError when the file does not hold one of them."""
         wanted = sorted({int(i) for i in indices})

@@ -20,6 +20,7 @@ from typing import Any
 from wbvla.core.contract import require_match
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.data import tables
+from wbvla.data.dataset_stats import refresh_stats
 from wbvla.data.episode import EpisodeWriter, Session
 from wbvla.data.format import (
     CONTRACT,
@@ -30,10 +31,10 @@ from wbvla.data.format import (
     Feature,
     Info,
     check_names,
-    info_files,
     read_info,
 )
 from wbvla.data.journal import STAGING, Commit, Disk, as_json, lock, recover
+from wbvla.data.manifest import stage_info
 from wbvla.data.video import VideoCodec
 
 
@@ -78,7 +79,7 @@ class DatasetWriter:
             self.info = read_info(self.root)
             self._tasks = tuple(tables.read_tasks(self.root / TASKS))
             on_error.pop_all()
-        self._recording = False
+        self._recording, self._grew = False, False
 
     @staticmethod
     def create(root: Path, config: DatasetConfig, disk: Disk | None = None) -> "DatasetWriter":
@@ -90,8 +91,7 @@ class DatasetWriter:
                 raise DataError(f"{root} already holds a dataset; open it, or choose another folder")
             start = Commit(root, disk)
             start.stage_bytes(CONTRACT, as_json(dict(config.contract)))
-            for name in info_files():
-                start.stage_bytes(name, as_json(config.info().to_json()))
+            stage_info(start, config.info())
             start.apply()
         return DatasetWriter(root, config.codec, disk)
 
@@ -157,8 +157,13 @@ class DatasetWriter:
             self._recording = False
 
     def close(self) -> None:
-        """Release the dataset; nothing is left to flush."""
-        self._lock.close()
+        """Bring meta/stats.json up to date with what was recorded, and release the dataset."""
+        try:
+            if self._grew and not self._lock.closed:
+                refresh_stats(self.root, self._disk)
+        finally:
+            self._grew = False
+            self._lock.close()
 
     def __enter__(self) -> "DatasetWriter":
         return self
@@ -166,6 +171,7 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._grew = self._grew and kind is None
         self.close()
 
     def _finish(self, commit: Commit, info: Info, tasks: tuple[str, ...]) -> None:
@@ -180,5 +186,5 @@ class DatasetWriter:
             ) from error
         finally:
             if not applied:
-                self.close()
-        self.info, self._tasks = info, tasks
+                self._lock.close()
+        self.info, self._tasks, self._grew = info, tasks, True
