@@ -20,6 +20,8 @@ Vector = Sequence[float | int] | np.ndarray
 """three numbers in any container"""
 Colour = Sequence[float | int]
 """red, green, blue [0..1]"""
+DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+"""warnings after which MuJoCo has silently reset the state"""
 BOX, PLANE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
 
 
@@ -197,7 +199,7 @@ class World:
     def step(self, num_steps: int = 1) -> None:
         """Advance the physics; raises RobotError when it diverges."""
         mujoco.mj_step(self.model, self.data, num_steps)
-        if not np.isfinite(self.data.qpos).all():
+        if any(self.data.warning[kind].number for kind in DIVERGED):
             raise RobotError(f"the simulation diverged at {self.time_s:.3f} s; a smaller time step or gain helps")
 
     def gripper_opening(self) -> Float[np.ndarray, "2"]:
