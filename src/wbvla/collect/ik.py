@@ -32,6 +32,8 @@ class IkConfig:
     """weight of how steeply the fingers point down; lower than `tilt_cost`, because it hardly matters [1/rad]"""
     posture_cost: float = 0.05
     """pull towards the resting posture, which settles the redundant elbow [1/rad]"""
+    stride_rad: float = 0.3
+    """largest change of a joint in one QP step, which keeps wishes out of reach from throwing the arms about [rad]"""
     tolerance_m: float = 0.002
     """stop early when both palms are this close [m]"""
 
@@ -80,8 +82,10 @@ class ArmIk:
             side: mink.FrameTask(f"{side}_palm", "site", self.config.position_cost, orientation, lm_damping=1e-3)
             for side in SIDES
         }
+        self._wanted: dict[str, HandPose] = {}
         self._posture = mink.PostureTask(self._model, self.config.posture_cost)
-        self._limits = [mink.ConfigurationLimit(self._model)]
+        stride = {name: np.array([self.config.stride_rad / self.config.step_s]) for name in spec.arm_joints}
+        self._limits = [mink.ConfigurationLimit(self._model), mink.VelocityLimit(self._model, stride)]
         self._lower, self._upper = self._model.jnt_range[:, 0] + 1e-3, self._model.jnt_range[:, 1] - 1e-3
 
     @staticmethod
@@ -105,6 +109,7 @@ class ArmIk:
         """Joint angles that bring the palms to their targets, from a start and near a posture [rad]."""
         self._configuration.update(self._ordered(start))
         self._posture.set_target(self._ordered(posture))
+        self._wanted = dict(targets)
         for side, target in targets.items():
             rotation = mink.SO3.from_matrix(target.rotation())
             self._hands[side].set_target(mink.SE3.from_rotation_and_translation(rotation, target.xyz))
@@ -162,7 +167,7 @@ class ArmIk:
 
     def _miss(self, side: str) -> tuple[float, float]:
         """Distance [m] of a palm from its target and angle [rad] of its side from the wanted one."""
-        wanted = self._hands[side].transform_target_to_world
+        wanted = self._wanted[side]
         site = self._configuration.data.site(f"{side}_palm")
-        across = site.xmat.reshape(3, 3)[:, 1] @ wanted.rotation().as_matrix()[:, 1]
-        return float(np.linalg.norm(site.xpos - wanted.translation())), float(np.arccos(np.clip(across, -1, 1)))
+        across = site.xmat.reshape(3, 3)[:, 1] @ wanted.rotation()[:, 1]
+        return float(np.linalg.norm(site.xpos - wanted.xyz)), float(np.arccos(np.clip(across, -1, 1)))

@@ -12,6 +12,7 @@ from wbvla.sim.tasks.task import (
     Task,
     box_bottom_m,
     contacts_of,
+    grip_firmly,
     hand_bodies,
     has_fallen,
     paint,
@@ -70,7 +71,7 @@ class BoxLiftConfig:
     """largest half depth, width, height"""
     box_mass_kg: tuple[float, float] = (0.5, 0.8)
     """range of the box's mass"""
-    box_inset_m: tuple[float, float] = (0.015, 0.05)
+    box_inset_m: tuple[float, float] = (0.01, 0.03)
     """range of the gap between the box and the table's front edge"""
     box_lateral_m: float = 0.25
     """the box stands up to this far left or right of the table's middle"""
@@ -107,6 +108,7 @@ class BoxLift(Task):
         """A room with a table and the box, in the start of seed 0."""
         config = self.config
         scene = build_scene(spec, MjcfOptions(), RoomConfig())
+        grip_firmly(scene)
         depth = config.table_size_m[0]
         add_table(
             scene,
@@ -138,7 +140,7 @@ class BoxLift(Task):
         self._rest_m, self._lifted_since_s = config.table_height_m, None
 
     def progress(self, world: World) -> Mapping[str, bool]:
-        """`reached`: stands at the box; `grasped`: both hands touch it; `lifted`: up by hands alone; `held`: for 2 s."""
+        """`reached`: stands at the box; `grasped`: both hands touch it; `lifted`: up, hands alone; `held`: for 2 s."""
         touching = contacts_of(world, BOX)
         left, right = (touching & set(hand_bodies(side)) for side in ("left", "right"))
         grasped = bool(left) and bool(right)
