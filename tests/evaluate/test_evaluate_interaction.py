@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from wbvla.core.errors import LinkError
 from wbvla.core.records import Action, BodyState, Image, Observation
 from wbvla.evaluate.interaction import sensitivity
 from wbvla.evaluate.random_policy import RandomPolicy
@@ -31,6 +32,8 @@ def listens(seen: Observation) -> Action:
 
 
 def looks(seen: Observation) -> Action:
+    if not seen.instruction:
+        raise LinkError("policy_fault: the instruction is empty")
     return action(seen.images["head"].rgb.mean() / 255.0, 0)
 
 
@@ -42,6 +45,7 @@ def test_listening_and_looking_are_told_apart() -> None:
     assert heard["other instruction: arm change [rad]"]["low"] > 0.1
     assert heard["other instruction: share of flags changed"] == 1.0
     assert heard["black cameras: arm change [rad]"]["mean"] == 0.0
+    assert (heard["empty instruction"], seen["empty instruction"]) == ("accepted", "refused")
     assert seen["other instruction: arm change [rad]"]["mean"] == 0.0
     assert seen["black cameras: arm change [rad]"]["mean"] == pytest.approx(150 / 255)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class CampaignConfig:
     sensitivity_starts: int = 4
     """starts at which the same observation is asked with other words and without pictures; 0 = not measured"""
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
-    """pictures and limits of the trials; the size of the pictures is taken from the bundle"""
+    """pictures and limits of the trials"""
 
 
 def evaluate_bundle(
@@ -65,13 +65,12 @@ def evaluate_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     spec = load_robot(bundle.robot)
     lmo = LmoController.load(bundle.folder / "lmo", spec)
-    rollout = replace(config.rollout, **picture_size(bundle))
     trials = make_trials(
         task.train_instructions, task.test_instructions, config.trials, config.phrasing, config.first_seed
     )
     meter = _Meter(on_progress, config.trials * (2 + len(others)))
     contenders, films = [], {}
-    with Arena(task, spec, lmo, rollout) as arena:
+    with Arena(task, spec, lmo, config.rollout) as arena:
         with ServedPolicy(bundle, spec, folder) as served:
             timing = _real_time(arena, served.link, trials[0], config.realtime_s, meter)
             player = policy_player(served.link, timing)
@@ -122,12 +121,6 @@ def random_player() -> Player:
         make_source=lambda arena, trial: LocalSource(RandomPolicy(arena.spec, trial.seed)),
         sees=False,
     )
-
-
-def picture_size(bundle: Bundle) -> dict[str, int]:
-    """Width and height of the pictures that the bundle's policy was trained on [px]."""
-    facts = next(iter(bundle.vla.contract.details["cameras"].values()))
-    return {"image_width": int(facts["width"]), "image_height": int(facts["height"])}
 
 
 class _Meter:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wbvla.core.errors import WbvlaError
 from wbvla.core.records import Action, Image, Observation
 from wbvla.evaluate.statistics import bootstrap_mean
 
@@ -27,11 +28,20 @@ def without_pictures(observation: Observation) -> Observation:
     return replace(observation, images=black)
 
 
+def refuses(ask: Ask, observation: Observation) -> bool:
+    """Whether a policy answers an empty instruction with an error."""
+    try:
+        ask(replace(observation, instruction=""))
+    except WbvlaError:
+        return True
+    return False
+
+
 def sensitivity(ask: Ask, observations: Sequence[Observation], other_instruction: str) -> dict[str, Any]:
     """Paired on the same observation: mean change of the arm targets [rad] and of the flags, with intervals.
 
     `repeated` is the noise floor: the same observation asked twice. A policy whose change under other words is no
-    larger than that does not listen. The wrong words are `other_instruction`, none at all, and reversed words.
+    larger than that does not listen. An empty instruction should be refused; whether it is, is said.
     """
     changes: dict[str, list[tuple[float, float]]] = {}
     for observation in observations:
@@ -39,7 +49,6 @@ def sensitivity(ask: Ask, observations: Sequence[Observation], other_instruction
         variants = {
             "repeated": observation,
             "other instruction": replace(observation, instruction=other_instruction),
-            "no instruction": replace(observation, instruction=""),
             "words reversed": replace(observation, instruction=words),
             "black cameras": without_pictures(observation),
         }
@@ -47,6 +56,8 @@ def sensitivity(ask: Ask, observations: Sequence[Observation], other_instruction
         for name, variant in variants.items():
             changes.setdefault(name, []).append(distance(base, ask(variant)))
     found: dict[str, Any] = {"observations": len(observations), "other words": other_instruction}
+    if observations:
+        found["empty instruction"] = "refused" if refuses(ask, observations[0]) else "accepted"
     for name, pairs in changes.items():
         arms = bootstrap_mean([a for a, _ in pairs])
         flags = float(np.mean([f for _, f in pairs]))
