@@ -230,7 +230,7 @@ class RoomPlan:
         for side, sign in (("left", 1.0), ("right", -1.0)):
             arm = self.model.worldbody.add_body(name=side, mocap=True)
             parts = (
-                (CAPSULE, (0.042, 0.12, 0.0), (-0.16, 0.0, -0.01), sleeve, (0.0, np.pi / 2, 0.0)),
+                (CAPSULE, (0.042, 0.22, 0.0), (-0.26, 0.0, -0.01), sleeve, (0.0, np.pi / 2, 0.0)),
                 (CAPSULE, (0.028, 0.03, 0.0), (-0.01, 0.0, 0.0), skin, (0.0, np.pi / 2, 0.0)),
                 (ELLIPSOID, (0.055, 0.042, 0.02), (0.06, 0.0, 0.0), skin, (0.0, 0.0, 0.0)),
                 (ELLIPSOID, (0.05, 0.036, 0.013), (0.125, 0.0, -0.012), skin, (0.0, 0.25, 0.0)),

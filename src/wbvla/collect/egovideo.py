@@ -33,17 +33,17 @@ from wbvla.sim.camera import RenderConfig
 
 SHARES = {
     "advance": 500,
-    "turn_left": 200,
-    "turn_right": 200,
-    "sidestep_left": 150,
-    "sidestep_right": 150,
+    "turn_left": 400,
+    "turn_right": 400,
+    "sidestep_left": 300,
+    "sidestep_right": 300,
     "squat_down": 300,
     "stand_up": 300,
     "approach_near": 400,
     "back_away": 200,
     "stop_ready": 300,
 }
-"""how often each primitive is prompted, in clips per 2,700; left and right are prompted apart"""
+"""how often each primitive is prompted; left and right are prompted apart, each as often as the others"""
 PROMPTS = {
     "advance": ("walk forward", "go straight ahead", "advance"),
     "turn_left": ("turn left", "turn to the left", "rotate left"),

@@ -107,6 +107,7 @@ class Walker:
         self.xy, self.yaw = np.array(start.xy, dtype=np.float64), start.yaw
         self.sunk = SQUAT_M if start.squatting else 0.0
         self.phase, self.time_s, self.reach = 0.0, 0.0, 0.0
+        self._look = self._gaze()
         self._velocity = np.zeros(4)
         self._grasp_s = 0.0
 
@@ -133,6 +134,7 @@ class Walker:
         self.sunk = float(np.clip(self.sunk - vz * TICK_S, 0.0, SQUAT_M))
         self.phase += np.pi * self.person.step_hz * TICK_S * self._stride()
         self.time_s += TICK_S
+        self._look += (self._gaze() - self._look) * TICK_S / 0.5
 
     def goal_primitive(self) -> str:
         """What a person does next who wants to take the target: turn to it, walk, come near, get down, be ready."""
@@ -163,8 +165,8 @@ class Walker:
         side = np.array([-np.sin(self.yaw), np.cos(self.yaw)])
         lean = 0.25 * self.sunk * np.array([np.cos(self.yaw), np.sin(self.yaw)])
         xyz = np.array([*(self.xy + sway * side + lean), person.height - self.sunk + bob])
-        roll, nod = 0.5 * sway, 0.35 * bob + 0.2 * self.reach
-        return xyz, np.array([roll, person.pitch_down + nod - 0.2 * self.sunk, self.yaw])
+        roll, nod = 0.5 * sway, 0.35 * bob + 0.1 * self.reach
+        return xyz, np.array([roll, person.pitch_down + nod + self._look, self.yaw])
 
     def hands(self) -> np.ndarray:
         """Left and right wrist from the camera, in the frame of its heading [m]."""
@@ -175,6 +177,13 @@ class Walker:
             ready = np.array([0.46, side * self.person.hand_width * 0.85, -0.36])
             rows.append(rest + (ready - rest) * self.reach)
         return np.array(rows)
+
+    def _gaze(self) -> float:
+        """How much further down a person looks to keep a near target in sight [rad]."""
+        if self.distance > 1.4 or abs(self.bearing) > 0.7:
+            return 0.0
+        below = np.arctan2(self.person.height - self.sunk - self.target[2], self.distance)
+        return float(np.clip(below - 0.2 - self.person.pitch_down, 0.0, 0.5))
 
     def _stride(self) -> float:
         """Share of the full gait: 0 standing, 1 at cruise."""
