@@ -100,7 +100,7 @@ def test_policy_equals_model_in_training_preprocessing(dataset: Path, finetuned:
     """Serving a recorded frame gives what evaluation computes from the dataset, merged or not."""
     loaded = load_vla(finetuned.artefact)
     source = Dataset(dataset)
-    samples = Samples(source, [3], loaded.inputs, loaded.model.config.streams, 2)
+    samples = Samples(source, [3], loaded.inputs, loaded.model.config)
     frames = np.array([5])
     batch = as_tensors(samples.batch(frames), samples.instructions(frames), loaded.inputs)
     with torch.inference_mode():
@@ -197,7 +197,7 @@ def test_labels_of_another_lam_are_refused(
 def test_windows_end_with_their_episode_and_targets_line_up(dataset: Path, pretrained: Trained) -> None:
     loaded = load_vla(pretrained.artefact)
     source = Dataset(dataset)
-    samples = Samples(source, [1, 4], loaded.inputs, loaded.model.config.streams, 2)
+    samples = Samples(source, [1, 4], loaded.inputs, loaded.model.config)
     assert len(samples) == 24
     batch = samples.batch(np.array([10, 11, 12]))
     assert batch["valid"].tolist() == [[True, True], [True, False], [True, True]]
@@ -209,9 +209,16 @@ def test_windows_end_with_their_episode_and_targets_line_up(dataset: Path, pretr
     weights = flag_weights([samples], 14).numpy()
     flags = rows[:, 17].astype(int) + 1
     np.testing.assert_allclose(weights[1][flags].mean(), 1.0, rtol=1e-5)
-    training, held_out = split_episodes(source, 0.25, seed=1)
-    assert sorted(training + held_out) == list(range(12))
-    assert len(held_out) == 3
+    lazy = Samples(source, [1, 4], loaded.inputs, loaded.model.config, in_memory=False)
+    frames = np.array([3, 23, 12])
+    assert np.array_equal(lazy.batch(frames)["images"], samples.batch(frames)["images"])
+
+
+@pytest.mark.parametrize(("episodes", "share", "held"), [(12, 0.25, 3), (12, 0.0, 1), (12, 0.5, 6)])
+def test_split_keeps_neighbours_together(dataset: Path, episodes: int, share: float, held: int) -> None:
+    training, held_out = split_episodes(Dataset(dataset), share)
+    assert sorted(training + held_out) == list(range(episodes))
+    assert held_out == list(range(episodes - held, episodes))
 
 
 def fake_lmo(folder: Path, robot: str, height_range_m: tuple[float, float]) -> Path:

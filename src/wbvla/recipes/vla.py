@@ -39,7 +39,7 @@ def tiny_pretrain() -> PretrainConfig:
     action = action_config("agibot_x2", 128, state_dropout=0.1)
     model = VlaConfig(prismatic=tiny(), cameras=CAMERAS, streams=STREAMS, action=action)
     optim = OptimConfig(learning_rate=1e-3, weight_decay=0.01, warmup_steps=30)
-    loop = LoopConfig(steps=600, batch_size=32, checkpoint_every=200, optim=optim)
+    loop = LoopConfig(steps=500, batch_size=32, checkpoint_every=200, optim=optim)
     return PretrainConfig(model=model, prompt=PromptConfig(), loop=loop)
 
 
@@ -72,7 +72,12 @@ def full_pretrain() -> PretrainConfig:
         optim=optim,
     )  # fmt: skip
     return PretrainConfig(
-        model=model, prompt=OPENVLA, loop=loop, augment=AugmentConfig(shift_px=12), evaluate_frames=2048
+        model=model,
+        prompt=OPENVLA,
+        loop=loop,
+        augment=AugmentConfig(shift_px=12),
+        evaluate_frames=2048,
+        in_memory=False,
     )
 
 
@@ -84,4 +89,4 @@ def full_finetune() -> FinetuneConfig:
         steps=10_000, batch_size=64, micro_batches=8, checkpoint_every=1000, device="cuda", precision="bfloat16",
         optim=optim,
     )  # fmt: skip
-    return FinetuneConfig(loop=loop, augment=AugmentConfig(shift_px=12), evaluate_frames=2048)
+    return FinetuneConfig(loop=loop, augment=AugmentConfig(shift_px=12), evaluate_frames=2048, in_memory=False)

@@ -52,6 +52,8 @@ class FinetuneConfig:
     """share of episodes kept for evaluation [-]"""
     evaluate_frames: int = 512
     """held-out frames per dataset that are evaluated"""
+    in_memory: bool = True
+    """decode all pictures once; false decodes each batch's, for datasets larger than memory"""
 
 
 def train(
@@ -73,7 +75,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
         add_lora(model, config.lora, config.trainable)
-    parts, held_out = load_parts(sets, inputs, model.config, config.held_out, config.loop.seed)
+    parts, held_out = load_parts(sets, inputs, model.config, config.held_out, config.in_memory)
     open_run(folder, config, config.loop.seed)
     mean = mean_action(parts)
     hooks = Hooks(on_step=on_step, evaluate=lambda m: action_figures(as_vla(m), held_out, mean, config.evaluate_frames))
@@ -136,7 +138,7 @@ def fitted_inputs(inputs: Inputs, sets: Sequence[Dataset], config: FinetuneConfi
     states, arms = [], []
     width = len(inputs.config.arms.offset)
     for dataset in sets:
-        training, _ = split_episodes(dataset, config.held_out, config.loop.seed)
+        training, _ = split_episodes(dataset, config.held_out)
         states += [dataset.columns(e, [STATE])[STATE] for e in training]
         arms += [dataset.columns(e, [ACTION])[ACTION][:, :width] for e in training]
     fitted = replace(

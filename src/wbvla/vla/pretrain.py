@@ -47,6 +47,8 @@ class PretrainConfig:
     """share of episodes kept for evaluation [-]"""
     evaluate_frames: int = 512
     """held-out frames per dataset that are evaluated"""
+    in_memory: bool = True
+    """decode all pictures once; false decodes each batch's, for datasets larger than memory"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ def train(
     sets = open_datasets(datasets)
     label_digests(sets, config.model.streams)
     model, inputs = build(config, sets)
-    parts, held_out = load_parts(sets, inputs, config.model, config.held_out, config.loop.seed)
+    parts, held_out = load_parts(sets, inputs, config.model, config.held_out, config.in_memory)
     majority = majority_codes(parts, config.model.streams)
     if not majority:
         names = ", ".join(str(s.root) for s in sets)
@@ -123,13 +125,13 @@ def build(config: PretrainConfig, sets: Sequence[Dataset]) -> tuple[Vla, Inputs]
 
 
 def load_parts(
-    sets: Sequence[Dataset], inputs: Inputs, model: VlaConfig, held_out: float, seed: int
+    sets: Sequence[Dataset], inputs: Inputs, model: VlaConfig, held_out: float, in_memory: bool
 ) -> tuple[list[Samples], list[Samples]]:
     """(training, held-out) samples of each dataset, split by episode."""
     parts: tuple[list[Samples], list[Samples]] = ([], [])
     for dataset in sets:
-        for side, episodes in zip(parts, split_episodes(dataset, held_out, seed)):
-            side.append(Samples(dataset, episodes, inputs, model.streams, model.action.steps))
+        for side, episodes in zip(parts, split_episodes(dataset, held_out)):
+            side.append(Samples(dataset, episodes, inputs, model, in_memory))
     return parts
 
 

@@ -13,7 +13,7 @@ from wbvla.core.errors import DataError
 from wbvla.data.features import ACTION, IMAGE, STATE
 from wbvla.data.reader import Dataset
 from wbvla.vla.inputs import Inputs
-from wbvla.vla.model import StreamConfig
+from wbvla.vla.model import StreamConfig, VlaConfig
 
 LATENT = "latent."
 NO_CODE = -1
@@ -35,29 +35,32 @@ class AugmentConfig:
 
 
 class Samples:
-    """The frames of some episodes of one dataset, ready to be batched; pictures stay in memory at the model's size."""
+    """The frames of some episodes of one dataset, ready to be batched.
+
+    With `in_memory` all pictures are decoded once and kept at the model's size; else each batch decodes its own.
+    """
 
     def __init__(
-        self, dataset: Dataset, episodes: Sequence[int], inputs: Inputs, streams: Sequence[StreamConfig], steps: int
+        self, dataset: Dataset, episodes: Sequence[int], inputs: Inputs, model: VlaConfig, in_memory: bool = True
     ) -> None:
         if not episodes:
             raise DataError(f"{dataset.root}: no episode is left to use; record more, or hold out fewer")
-        self.dataset, self.inputs, self.streams, self.steps = dataset, inputs, streams, steps
+        self.dataset, self.inputs = dataset, inputs
+        self.streams, self.steps = model.streams, model.action.steps
         lengths = [dataset.episodes[e].length for e in episodes]
         ends = np.cumsum(lengths)
         self.last = np.repeat(ends - 1, lengths)
         self.size = int(ends[-1])
-        side = (inputs.config.image_size, inputs.config.image_size)
-        self.images = {
-            c: dataset.load_video(IMAGE + c, side, episodes)
-            for c in inputs.config.cameras
-            if IMAGE + c in dataset.cameras
-        }
+        self.episode = np.repeat(np.asarray(episodes), lengths)
+        self.frame = np.arange(self.size) - np.repeat(ends - lengths, lengths)
+        self.side = (inputs.config.image_size, inputs.config.image_size)
+        self.cameras = [c for c in inputs.config.cameras if IMAGE + c in dataset.cameras]
+        self.memory = {c: dataset.load_video(IMAGE + c, self.side, episodes) for c in self.cameras if in_memory}
         self.words = self._column("task_index", episodes)
         names = dataset.features
         self.state = inputs.state(self._column(STATE, episodes)) if STATE in names else None
         self.actions = self._column(ACTION, episodes) if ACTION in names else None
-        self.codes = {s.name: self._codes(s, episodes) for s in streams if LATENT + s.name in names}
+        self.codes = {s.name: self._codes(s, episodes) for s in self.streams if LATENT + s.name in names}
 
     def __len__(self) -> int:
         """Frames."""
@@ -68,10 +71,11 @@ class Samples:
 
     def _codes(self, stream: StreamConfig, episodes: Sequence[int]) -> Int[np.ndarray, "frame token"]:
         codes = self._column(LATENT + stream.name, episodes).astype(np.int64).reshape(self.size, -1)
-        if codes.shape[1] != stream.num_tokens or codes.max() >= stream.num_codes:
+        noted = self.dataset.labels.get(LATENT + stream.name, {}).get("num_codes", stream.num_codes)
+        if codes.shape[1] != stream.num_tokens or noted != stream.num_codes or codes.max() >= stream.num_codes:
             raise DataError(
-                f"{self.dataset.root}: {LATENT}{stream.name} has {codes.shape[1]} tokens up to code {codes.max()}, "
-                f"the model expects {stream.num_tokens} tokens of {stream.num_codes} codes; label it with that LAM"
+                f"{self.dataset.root}: {LATENT}{stream.name} has {codes.shape[1]} tokens of {noted} codes, largest "
+                f"{codes.max()}; the model expects {stream.num_tokens} tokens of {stream.num_codes} codes"
             )
         return codes
 
@@ -81,8 +85,8 @@ class Samples:
         size = (len(frames), len(config.cameras), config.image_size, config.image_size, 3)
         images, present = np.zeros(size, np.uint8), np.zeros(size[:2], bool)
         for i, camera in enumerate(config.cameras):
-            if camera in self.images:
-                images[:, i], present[:, i] = self.images[camera][frames], True
+            if camera in self.cameras:
+                images[:, i], present[:, i] = self.pictures(camera, frames), True
         channels = len(config.state.offset)
         state = self.state[frames] if self.state is not None else np.zeros((len(frames), channels), np.float32)
         result = {"images": images, "present": present, "state": state, **self._targets(frames)}
@@ -90,6 +94,13 @@ class Samples:
             none = np.full((len(frames), stream.num_tokens), NO_CODE, np.int64)
             result[LATENT + stream.name] = self.codes[stream.name][frames] if stream.name in self.codes else none
         return result
+
+    def pictures(self, camera: str, frames: Int[np.ndarray, " sample"]) -> UInt8[np.ndarray, "sample size size 3"]:
+        """One camera at these frames."""
+        if camera in self.memory:
+            return self.memory[camera][frames]
+        where = zip(self.episode[frames].tolist(), self.frame[frames].tolist())
+        return np.concatenate([self.dataset.frames(IMAGE + camera, e, [f], self.side) for e, f in where])
 
     def instructions(self, frames: Int[np.ndarray, " sample"]) -> list[str]:
         """The words that hold at these frames."""
@@ -163,14 +174,21 @@ def augment_images(
     return np.clip(changed, 0, 255).astype(np.uint8).reshape(images.shape)
 
 
-def split_episodes(dataset: Dataset, held_out: float, seed: int) -> tuple[list[int], list[int]]:
-    """(training, held-out) episodes: a seeded share, at least one of each; raises DataError below two episodes."""
+def split_episodes(dataset: Dataset, held_out: float) -> tuple[list[int], list[int]]:
+    """(training, held-out) episodes; raises DataError below two.
+
+    Held out are blocks of up to ten consecutive episodes, evenly over the dataset and ending with its last: what is
+    recorded in a row (one room, one table) is then either seen in training or not at all.
+    """
     total = dataset.num_episodes
     if total < 2:
         raise DataError(f"{dataset.root} has {total} episodes; two are needed to hold one out")
     count = min(max(1, round(held_out * total)), total - 1)
-    order = np.random.default_rng(seed).permutation(total).tolist()
-    return sorted(order[count:]), sorted(order[:count])
+    size = min(10, count)
+    blocks = count // size
+    ends = [total - round((blocks - 1 - i) * total / blocks / size) * size for i in range(blocks)]
+    chosen = {e for end in ends for e in range(end - size, end)}
+    return [e for e in range(total) if e not in chosen], sorted(chosen)
 
 
 def spread(samples: Samples, count: int) -> Int[np.ndarray, " sample"]:
