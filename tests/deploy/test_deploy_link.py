@@ -250,12 +250,12 @@ def test_killed_server_leaves_a_standing_robot_at_full_rate_and_a_new_one_is_fou
         status = link.status()
     again[0].stop()
     walking = np.array([c.flags == (1, 0, 0) for c in lmo.commands])
-    assert walking[10:50].all()
+    assert walking[30:50].all()
     # last chunk before the kill is at most 10 steps of 5 ticks: neutral by tick 105 at the latest
     assert not walking[106:150].any()
     assert walking[-20:].all()
     assert report.ticks == 270
     assert report.trip == ""
-    assert np.median(np.diff(times)) < 0.025
+    assert np.median(np.diff(times)) < 0.03
     assert status.state == "ready"
     assert status.handshakes["succeeded"] == 2

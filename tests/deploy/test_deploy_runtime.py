@@ -69,6 +69,16 @@ def test_silent_source_ends_in_neutral_stand_and_the_loop_goes_on(parts, spec, p
     assert report.counts["hold_stand"] == 140
 
 
+def test_frozen_camera_is_not_shown_and_the_robot_stands(parts, spec, body, lmo, policy):
+    images = body.images
+    frozen = images()
+    body.images = lambda: images() if body.time_s < 1.0 else {**images(), "head": frozen["head"]}
+    report = loop_of(parts, spec).run(200)
+    assert len(policy.seen) == 10
+    assert report.counts["camera_stale"] == 30
+    assert {c.flags for c in lmo.commands[100:]} == {(0, 0, 0)}
+
+
 def test_age_limit_cuts_a_chunk_that_is_too_long(parts, spec, policy):
     _, lmo, _safety, _, source = parts
     policy.steps, offer = 40, source.offer

@@ -41,6 +41,8 @@ class Options:
     """world of the simulated body"""
     seed: int = 0
     """start of the simulated body"""
+    watchdog_s: float = 0.3
+    """silence of the loop after which the watchdog process trips [s]"""
     flights: Path = Path("flights")
     """where the flight recorder and the watchdog write"""
 
@@ -57,7 +59,7 @@ def drive(options: Options) -> tuple[LoopReport, LinkStatus, list[Path]]:
         stack.callback(body.close)
         recorder = FlightRecorder(options.flights, {"vla": bundle.vla.digest, "lmo": bundle.lmo.digest})
         stack.callback(recorder.close)
-        watchdog = Watchdog(safety, WatchdogConfig(folder=str(options.flights)))
+        watchdog = Watchdog(safety, WatchdogConfig(folder=str(options.flights), timeout_s=options.watchdog_s))
         stack.callback(watchdog.close)
         loop = RobotLoop(body, spec, lmo, link, safety, [recorder, watchdog])
         for number in (signal.SIGINT, signal.SIGTERM):

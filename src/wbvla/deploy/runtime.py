@@ -19,6 +19,7 @@ from wbvla.deploy.safety import SafetyLayer
 from wbvla.deploy.sources import LocalSource, Source
 from wbvla.robots.description import RobotSpec
 
+WARM_UP_CALLS = 3
 __all__ = ["Balancer", "LocalSource", "LoopReport", "RobotLoop", "Source"]
 
 
@@ -123,6 +124,9 @@ class RobotLoop:
         self._safety.begin(first)
         self.instruction = instruction or self.instruction
         self._source.reset()
+        # the first calls of a network are slow: they are made before time counts, and forgotten
+        for _ in range(WARM_UP_CALLS):
+            self._lmo.step(first, Command(height_m=self._spec.nominal_height_m))
         self._lmo.reset(self._spec.nominal_height_m)
         config = ChunkConfig(control_hz=self._body.control_hz)
         player = ChunkPlayer(first.q[self._arm_index], self._spec.nominal_height_m, config)
@@ -188,10 +192,11 @@ class RobotLoop:
         """Offer an observation to the source when one is due."""
         if report.ticks % self._stride or self._safety.trip:
             return None
+        images = self._body.images()
+        if not self._safety.sees(images, state.time_s):
+            return None
         sequence = report.ticks // self._stride
-        observation = Observation(
-            sequence=sequence, state=state, images=self._body.images(), instruction=self.instruction
-        )
+        observation = Observation(sequence=sequence, state=state, images=images, instruction=self.instruction)
         player.observed(sequence)
         self._source.offer(observation)
         return observation

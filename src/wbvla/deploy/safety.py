@@ -1,6 +1,7 @@
 """The safety layer: refuses bad chunks, limits motion, ages out a silent policy, and sits the robot down, damped."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +9,12 @@ from jaxtyping import Float
 
 from wbvla.core.command import Command
 from wbvla.core.errors import SafetyTrip
-from wbvla.core.records import Action, BodyState, JointTarget
+from wbvla.core.records import Action, BodyState, Image, JointTarget
 from wbvla.deploy.chunk import Setpoint
 from wbvla.robots.description import RobotSpec
 
 REJECTIONS = ("chunk_nan", "chunk_shape", "chunk_joint_limit", "chunk_height", "chunk_replayed", "chunk_late")
-LADDER = ("age_warning", "hold_stand", "waiting")
+LADDER = ("camera_stale", "age_warning", "hold_stand", "waiting")
 LIMITS = ("arm_limited", "arm_clipped", "height_clipped")
 TRIPS = ("state_stale", "tilt", "flail", "position_error", "lmo_fault", "watchdog", "operator_stop")
 
@@ -38,6 +39,8 @@ class SafetyConfig:
     """T1: older actions are reported [s]"""
     age_limit_s: float = 2.0
     """T2: older actions are no longer executed, even when the chunk is longer [s]"""
+    camera_age_s: float = 0.5
+    """an observation whose pictures are older is not shown to the policy: it would act on the past [s]"""
     stale_ticks: int = 3
     """body state may be this many control ticks old [-]"""
     tilt_rad: float = 0.9
@@ -75,6 +78,7 @@ class SafetyLayer:
         self._spec, self._dt = spec, 1.0 / control_hz
         self._arm = spec.indices(spec.arm_joints)
         self._guarded = np.setdiff1d(np.arange(len(spec.joints)), spec.indices(spec.lmo_joints))
+        self._held = np.setdiff1d(self._guarded, self._arm)
         self._lower, self._upper = spec.column("lower"), spec.column("upper")
         self._speed = np.minimum(self.config.arm_speed_radps, 0.9 * spec.column("velocity")[self._arm])
         self._events: list[str] = []
@@ -138,6 +142,13 @@ class SafetyLayer:
         events, self._events = tuple(dict.fromkeys(self._events)), []
         return events
 
+    def sees(self, images: Mapping[str, Image], now_s: float) -> bool:
+        """Whether every picture is fresh; a frozen camera is counted, and the age ladder does the rest."""
+        fresh = all(now_s - image.time_s <= self.config.camera_age_s for image in images.values())
+        if not fresh:
+            self.report("camera_stale")
+        return fresh
+
     def admit(self, action: Action) -> bool:
         """Accept or refuse a chunk, whole; a refusal is counted."""
         rule = self._fault(action)
@@ -168,7 +179,7 @@ class SafetyLayer:
             return self._sit(self._last)
         q = target.q.copy()
         share = min(1.0, self._ticks * self._dt / max(self.config.ease_in_s, self._dt))
-        held = np.setdiff1d(self._guarded, self._arm)
+        held = self._held
         if self._first is not None:
             q[held] = self._first.q[held] + share * (q[held] - self._first.q[held])
         guarded = self._guarded
