@@ -258,8 +258,9 @@ def _data(root: Path, info: Info, record: Episode, num_tasks: int) -> Iterator[F
             return
         first = record.start - tables.first_index(path)
         if not 0 <= first <= first + record.length <= table.num_rows:
+            kind = "index" if table.num_rows == record.length else "length"
             message = f"holds {table.num_rows} rows, the episode needs {first}..{first + record.length}"
-            yield Fault(kind="length", path=name, message=message, episode=index)
+            yield Fault(kind=kind, path=name, message=message, episode=index)
             return
         columns = tables.read_frames(path, info.columns, first, record.length)
     except DataError as error:

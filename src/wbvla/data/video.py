@@ -101,7 +101,7 @@ class VideoWriter:
 class VideoReader:
     """One open mp4. Frames ahead in the same neighbourhood are decoded on; others are sought by integer time stamp."""
 
-    def __init__(self, path: Path, fps: int, read_on: int = 8) -> None:
+    def __init__(self, path: Path, fps: int, read_on: int = 4) -> None:
         self.path, self._read_on = path, read_on
         if not path.is_file():
             raise DataError(f"video {path} is missing; run `wbvla data check`")
