@@ -39,7 +39,8 @@ class VlaPolicy:
         self.device = torch.device(config.device)
         if config.merge:
             merge_lora(self.model)
-        self.model.to(self.device).eval()
+        self.model.to(self.device)
+        self.model.eval()
         self._text: tuple[str, tuple[torch.Tensor, torch.Tensor]] | None = None
         self.last_seconds = 0.0
 

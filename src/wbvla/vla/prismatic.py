@@ -37,7 +37,9 @@ class PrismaticConfig:
     """Towers, projector and decoder; the projector's sizes follow from the other two."""
 
     towers: tuple[TowerConfig, ...]
+    """one or two image towers"""
     language: LanguageConfig
+    """the decoder"""
     bos_token: int = 1
     """token that opens the sequence, in front of the patches"""
 
