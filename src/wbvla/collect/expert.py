@@ -1,6 +1,6 @@
 """Scripted teleoperator of box-lift: sees the simulator's state, acts only through flags, height, arms and grippers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -37,7 +37,8 @@ class ExpertConfig:
 
     stop_m: float = 0.33
     """pelvis to box centre when standing at the box [m]"""
-    approach: ApproachConfig = ApproachConfig()
+    approach: ApproachConfig = field(default_factory=ApproachConfig)
+    """how it walks"""
     stray_factor: float = 2.0
     """while reaching, an error beyond this multiple of the accepted one sends the robot back to walking [-]"""
     raise_arms_m: float = 0.45
@@ -111,6 +112,11 @@ class BoxLiftExpert:
         self._phase_s += 0.1
         self._advance()
         return self._action()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the box fell and the demonstration was given up."""
+        return self.phase is Phase.GIVE_UP
 
     # What is known of the world.
 
@@ -205,7 +211,7 @@ class BoxLiftExpert:
 
     def _is_low(self) -> bool:
         height = float(self._world.root_pose()[0][2])
-        return abs(height - self._grasp_height_m()) < 0.03 and self._phase_s > 0.5 or self._phase_s > 3.0
+        return (abs(height - self._grasp_height_m()) < 0.03 and self._phase_s > 0.5) or self._phase_s > 3.0
 
     def _is_spread(self) -> bool:
         return self._arms.distance_m(self._grasp(self.config.spread_m)) < 0.025 or self._phase_s > 3.0

@@ -12,7 +12,6 @@ from wbvla.sim.tasks.task import (
     Task,
     box_bottom_m,
     contacts_of,
-    grip_firmly,
     hand_bodies,
     has_fallen,
     paint,
@@ -108,7 +107,6 @@ class BoxLift(Task):
         """A room with a table and the box, in the start of seed 0."""
         config = self.config
         scene = build_scene(spec, MjcfOptions(), RoomConfig())
-        grip_firmly(scene)
         depth = config.table_size_m[0]
         add_table(
             scene,

@@ -58,13 +58,6 @@ class Task(ABC):
 tasks: Registry[Task] = Registry("task")
 
 
-def grip_firmly(scene: mujoco.MjSpec) -> None:
-    """Contacts for grasping: with MuJoCo's default friction, soft in the solver, a held box creeps out of the hands
-    at 1 mm/s and tips by 25 degrees although the friction limit is three times the load."""
-    scene.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    scene.option.impratio = 10.0
-
-
 def has_fallen(world: World) -> bool:
     """Whether the robot's root is too low or leans too far to stand."""
     xyz, quat = world.root_pose()

@@ -1,0 +1,87 @@
+"""`wbvla record expert|egovideo`: collect episodes into a dataset, resumable, with a bar and an estimate of the end."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
+from wbvla.collect.record import RecordConfig, Tally, record_expert
+
+__all__ = ["main", "record_expert"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expert:
+    """Demonstrations by the scripted teleoperator; only successes are kept, all attempts are counted."""
+
+    out: Path
+    """folder of the dataset; an existing recording is continued"""
+    task: str = "box-lift"
+    """task by name"""
+    episodes: int = 50
+    """successful episodes the dataset shall hold"""
+    seed: int = 0
+    """of starts, objects and words"""
+    config: Annotated[RecordConfig, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: RecordConfig(processes=min(2, os.cpu_count() or 1))
+    )
+    """how"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Egovideo:
+    """Action-free video of people walking through rooms."""
+
+    out: Path
+    """folder of the dataset; an existing recording is continued"""
+    clips: int = 600
+    """clips the dataset shall hold"""
+    config: Annotated[EgoVideoConfig, tyro.conf.arg(name="")] = field(default_factory=EgoVideoConfig)
+    """how"""
+
+
+Options = Annotated[Expert, tyro.conf.subcommand("expert")] | Annotated[Egovideo, tyro.conf.subcommand("egovideo")]
+
+
+def with_bar(work: Callable[[Callable[[float, float, str], None]], None], console: Console, what: str) -> None:
+    """Run `work`, which reports done, total and a note."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+    ends = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, *ends, console=console) as progress:
+        row = progress.add_task(what, total=1, note="")
+        work(lambda done, total, note: progress.update(row, completed=done, total=total, note=note))
+
+
+def main(argv: list[str]) -> int:
+    """Exit code 0; a refusal is an error of `wbvla`."""
+    options = tyro.cli(Options, args=argv, prog="wbvla record")
+    console = Console(soft_wrap=True)
+    if isinstance(options, Egovideo):
+        config = replace(options.config, num_clips=options.clips)
+        with_bar(lambda show: _egovideo(config, options.out, show), console, "clips")
+        console.print(f"{options.clips} clips in {options.out}")
+        return 0
+    tallies: list[Tally] = []
+    with_bar(
+        lambda show: tallies.append(
+            record_expert(options.out, options.task, options.episodes, options.seed, show, options.config)
+        ),
+        console,
+        "episodes",
+    )
+    tally = tallies[0]
+    console.print(
+        f"{tally.kept} episodes of {tally.attempts} attempts in {options.out}; failures {dict(tally.failures)}"
+    )
+    return 0
+
+
+def _egovideo(config: EgoVideoConfig, folder: Path, show: Callable[[float, float, str], None]) -> None:
+    show(0, config.num_clips, "")
+    record_egovideo(config, folder, lambda done, frames: show(done, config.num_clips, f"{frames} frames"))
