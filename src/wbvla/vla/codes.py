@@ -77,7 +77,7 @@ def code_figures(
             guesses = (seen[name], np.broadcast_to(majority[name], codes.shape), blind[name])
             right = np.stack([guess == codes for guess in guesses], axis=-1)
             hits.setdefault(name, []).append(right[codes != NO_CODE])
-    result = {}
+    result = {"frames": float(sum(len(spread(samples, num_frames)) for samples in held_out))}
     for name, rows in hits.items():
         accuracy = np.concatenate(rows).mean(axis=0)
         for kind, value in zip(("accuracy", "majority", "blind"), accuracy):

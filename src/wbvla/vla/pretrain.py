@@ -86,7 +86,9 @@ def train(
     )
     result = fit(model, pretrain_loss, batches, config.loop, folder, hooks)
     save_vla(folder / ARTEFACT, model, inputs, vla_contract(config.model, inputs, PRETRAINED, sets))
-    figures = {k: v for k, v in result.metrics.items() if k.split("_")[0] in ("accuracy", "majority", "blind")}
+    figures = {
+        k: v for k, v in result.metrics.items() if k.split("_")[0] in ("accuracy", "majority", "blind", "frames")
+    }
     write_json(folder / FIGURES, figures)
     return Trained(artefact=folder / ARTEFACT, figures=figures)
 
