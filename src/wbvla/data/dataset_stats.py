@@ -12,7 +12,7 @@ from wbvla.data.manifest import stage_info
 from wbvla.data.reader import Dataset
 from wbvla.data.stats import ImageTally, summarize, tally_columns
 
-MAX_SAMPLED_FRAMES = 200
+MAX_SAMPLED_FRAMES = 100
 
 
 def compute_stats(dataset: Dataset) -> dict[str, dict[str, Any]]:
