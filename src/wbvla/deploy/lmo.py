@@ -31,13 +31,15 @@ class LmoSettings:
     default_q: Float[np.ndarray, " lmo"]
     """[rad]"""
     lower: Float[np.ndarray, " lmo"]
-    """targets are clipped to these [rad]"""
+    """joint limits [rad]"""
     upper: Float[np.ndarray, " lmo"]
     kp: Float[np.ndarray, " lmo"]
     kd: Float[np.ndarray, " lmo"]
     action_scale: float
     """[rad] per unit of action"""
     action_clip: float
+    target_margin_rad: float
+    """targets may pass a limit by this [rad]"""
     reference_low_m: float
     """stance height of the first row [m]"""
     reference_step_m: float
@@ -61,6 +63,7 @@ class LmoSettings:
                 height_range_m=tuple(details["height_range_m"]),
                 action_scale=details["action_scale"],
                 action_clip=details["action_clip"],
+                target_margin_rad=details["target_margin_rad"],
                 reference_low_m=reference["low_m"],
                 reference_step_m=reference["step_m"],
                 reference_rows=np.array(reference["rows"], dtype=np.float64),
@@ -136,7 +139,8 @@ class LmoBatch:
         self.height = slew_height(self.height, goal, s.shaping, 1.0 / s.rate_hz)
         self.sbar = smooth_flags(self.sbar, flags, s.shaping)
         targets = interpolate_rows(s.reference_rows, s.reference_low_m, s.reference_step_m, self.height)
-        targets = np.clip(targets + s.action_scale * self.action, s.lower, s.upper)
+        margin = s.target_margin_rad
+        targets = np.clip(targets + s.action_scale * self.action, s.lower - margin, s.upper + margin)
         self._tick_clock(flags)
         return targets
 

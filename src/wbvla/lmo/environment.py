@@ -26,7 +26,7 @@ from wbvla.lmo.observation import (
 )
 from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
-from wbvla.lmo.randomize import RandomizeConfig, randomize
+from wbvla.lmo.randomize import Plants
 from wbvla.lmo.rewards import Frame, RewardScales, RewardWeights
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.worlds import Progress, load_tensors, new_worlds, tensors_of
@@ -52,6 +52,8 @@ class EnvironmentConfig:
     action_scale: float = 0.25
     """[rad] per unit of action"""
     action_clip: float = 5.0
+    target_margin_rad: float = 0.2
+    """PD targets may pass a joint's limit by this: near the limit the drive needs it to push"""
     episode_s: float = 20.0
     stall_s: float = 1.0
     """a walking robot that keeps a foot down this long is reset; 0 switches it off"""
@@ -70,7 +72,6 @@ class EnvironmentConfig:
     gait: GaitConfig = field(default_factory=GaitConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     arms: ArmConfig = field(default_factory=ArmConfig)
-    plant: RandomizeConfig = field(default_factory=RandomizeConfig)
     weights: RewardWeights = field(default_factory=RewardWeights)
     scales: RewardScales = field(default_factory=RewardScales)
 
@@ -97,10 +98,8 @@ class LmoEnvironment:
         if self.substeps % 2:
             raise ConfigError(f"control period {self.dt_s} s must hold an even number of {model.opt.timestep} s steps")
         self._tables(spec)
-        plant = np.tile([0.8, 1.0, 0.0, 0.0], (config.num_worlds, 1))
-        if config.randomize:
-            plant = randomize(self.engine, model, spec, config.plant, config.seed)
-        self.plant = torch.tensor(plant, dtype=torch.float32)
+        self.plants = Plants(self.engine, model, spec)
+        self._draw_plants()
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, config.num_worlds)
         self.progress = Progress(assist=1.0, feed_forward=1.0, falls_per_minute=-1.0, stage=0)
         self.worlds = new_worlds(config.num_worlds, self.num_actions, len(self.layout.qpos), model.nsensordata)
@@ -123,7 +122,8 @@ class LmoEnvironment:
         index = spec.indices(spec.lmo_joints)
         self.q_default = torch.tensor(spec.column("default")[index], dtype=torch.float32)
         lower, upper = (torch.tensor(spec.column(c)[index], dtype=torch.float32) for c in ("lower", "upper"))
-        self.lower, self.upper = lower, upper
+        margin = self.config.target_margin_rad
+        self.target_lower, self.target_upper = lower - margin, upper + margin
         middle, half = (lower + upper) / 2, (upper - lower) / 2
         self.soft_lower, self.soft_upper = middle - 0.95 * half, middle + 0.95 * half
         self.columns = leg_columns(spec.lmo_joints)
@@ -142,6 +142,19 @@ class LmoEnvironment:
         row, blend = place.long(), (place % 1.0)[:, None]
         return (1 - blend) * self.reference_rows[row] + blend * self.reference_rows[row + 1]
 
+    def enter(self, stage: Stage) -> None:
+        """Take another stage of the curriculum; new plants are drawn when its ranges differ."""
+        before, self.stage = self.stage, stage
+        if stage.plant != before.plant:
+            self._draw_plants()
+
+    def _draw_plants(self) -> None:
+        """The plants follow from the seed and the stage alone, so a resumed run has the same."""
+        drawn = np.tile([0.8, 1.0, 0.0, 0.0], (self.config.num_worlds, 1))
+        if self.config.randomize:
+            drawn = self.plants.draw(self.stage.plant, self.config.seed)
+        self.plant = torch.tensor(drawn, dtype=torch.float32)
+
     # ---- resets -------------------------------------------------------------------------------------------------
 
     def command(self, ids: Tensor) -> None:
@@ -156,6 +169,7 @@ class LmoEnvironment:
         )
         drawn = sample_commands(len(ids), self.config.commands, heights, self.rng)
         w.flags[ids], w.height_goal[ids], w.command_left_s[ids] = drawn
+        w.heading_error[ids] = 0.0
 
     def reset(self, ids: Tensor) -> None:
         """Stand some worlds up at their commanded height, heading anywhere, arms part of the way to a new pose."""
@@ -169,7 +183,7 @@ class LmoEnvironment:
         w.height[ids] = w.height_goal[ids]
         w.delay[ids] = torch.randint(0, self.stage.max_delay + 1, (num,), generator=rng)
         w.sensors[ids] = self.layout.neutral_sensors(num, w.sensors.shape[1])
-        self.arms.retarget(ids, self.stage.arm_amplitude, rng)
+        self.arms.retarget(ids, self.stage.arm_amplitude, self.stage.home_share, rng)
         arms = self.arms.state
         start = self.arms.default + 0.5 * (arms.target[ids] - self.arms.default)
         arms.command[ids] = start
@@ -276,8 +290,8 @@ class LmoEnvironment:
             strength = self.progress.feed_forward * (w.sbar.abs().amax(1) / 0.4).clamp(0, 1) * w.moving
             leg = leg + feed_forward(w.phase, strength, self.columns, self.num_actions, self.config.gait)
         targets = w.targets[:, 0].clone()
-        targets[:, layout.lmo] = leg.clamp(self.lower, self.upper)
-        targets[:, layout.arm] = self.arms.advance(self.stage.arm_amplitude, self.dt_s, self.rng)
+        targets[:, layout.lmo] = leg.clamp(self.target_lower, self.target_upper)
+        targets[:, layout.arm] = self.arms.advance(self.stage.arm_amplitude, self.dt_s, self.rng, self.stage.home_share)
         return targets
 
     def _advance(self, targets: Float[Tensor, "world joint"]) -> None:
@@ -320,6 +334,7 @@ class LmoEnvironment:
         w.velocity_f += VELOCITY_EMA * (speed - w.velocity_f)
         reference = reference_velocity(w.sbar, self.goal_speed, self.spec.shaping, tanh=torch.tanh)
         w.reference_f += VELOCITY_EMA * (reference - w.reference_f)
+        w.heading_error += self.dt_s * (speed[:, 2] - reference[:, 2])
         planted = (self.contact | (self.feet.position_w[:, :, 2] < 0.015)) & moving[:, None]
         w.idle_s.copy_((w.idle_s + self.dt_s) * planted)
         fast = (w.velocity_f[:, :2].norm(dim=1) > self.config.recover_speed) & ~moving
@@ -345,6 +360,7 @@ class LmoEnvironment:
             omega=self.omega,
             gravity=self.gravity,
             height_error=self.root_height - w.height,
+            heading_error=w.heading_error,
             contact=self.contact,
             foot_height=feet.position_w[:, :, 2],
             foot_speed2=(feet.velocity_w[:, :, :2] ** 2).sum(2),

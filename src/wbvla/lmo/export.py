@@ -101,6 +101,7 @@ def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
         "nominal_height_m": spec.nominal_height_m,
         "action_scale": config.action_scale,
         "action_clip": config.action_clip,
+        "target_margin_rad": config.target_margin_rad,
         "height_reference": {
             "low_m": float(table.height_m[0]),
             "step_m": float(table.height_m[1] - table.height_m[0]),

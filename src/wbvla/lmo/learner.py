@@ -1,5 +1,6 @@
 """PPO by `rsl_rl`, with mirrored halves of each batch and our own step of the learning rate."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from wbvla.core.errors import ConfigError
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.observation import action_mirror
+from wbvla.lmo.stages import Stage
 
 GROUPS = {"actor": ["policy"], "critic": ["critic"]}
 
@@ -28,13 +30,11 @@ class LearnerConfig:
     gamma: float = 0.99
     gae_lambda: float = 0.95
     clip: float = 0.2
-    entropy: float = 0.003
     max_grad_norm: float = 1.0
     initial_std: float = 0.6
     learning_rate: float = 1e-3
-    learning_rate_range: tuple[float, float] = (1.5e-4, 1.5e-3)
-    target_kl: float = 0.015
-    """the learning rate falls by 1.5 above twice this and rises by 1.3 below half of it, after each epoch"""
+    learning_rate_range: tuple[float, float] = (3e-5, 1.5e-3)
+    """the rate falls by 1.5 above twice the stage's KL and rises by 1.3 below half of it, after each epoch"""
     last_layer_gain: float = 0.05
     """scale of the actor's last layer at the start: the first actions are small"""
 
@@ -59,7 +59,7 @@ class Learner:
         self.ppo = PPO(
             self.actor, self.critic, storage,
             num_learning_epochs=1, num_mini_batches=config.minibatches, clip_param=config.clip, gamma=config.gamma,
-            lam=config.gae_lambda, entropy_coef=config.entropy, learning_rate=config.learning_rate,
+            lam=config.gae_lambda, entropy_coef=env.stage.entropy, learning_rate=config.learning_rate,
             max_grad_norm=config.max_grad_norm, schedule="fixed",
         )  # fmt: skip
         self.mirrors = {"policy": env.actor_mirror, "critic": env.critic_mirror}
@@ -75,7 +75,7 @@ class Learner:
         self.ppo.compute_returns(obs)
         return obs
 
-    def update(self, iteration: int) -> dict[str, float]:
+    def update(self, iteration: int, stage: Stage) -> dict[str, float]:
         """All epochs over the storage. Each sees half of the samples mirrored, the next epoch the other half.
 
         The mirror keeps log-probabilities, values and returns, so nothing else of the storage changes; old means
@@ -83,6 +83,7 @@ class Learner:
         the batch instead, and with it the cost).
         """
         storage = self.ppo.storage
+        self.ppo.entropy_coef = stage.entropy
         worlds = storage.num_envs // 2
         halves = (slice(0, worlds), slice(worlds, None))
         self._mirror(storage, halves[iteration % 2])
@@ -95,14 +96,16 @@ class Learner:
                 self._mirror(storage, slice(None))
             losses = self.ppo.update()
             kl = self._divergence(storage)
-            self._step_learning_rate(kl)
+            self._step_learning_rate(kl, stage.target_kl)
+        log_std = self.actor.get_parameter("distribution.log_std_param")
         with torch.no_grad():
+            log_std.clamp_(max=math.log(stage.max_std))
             seen = storage.observations.flatten(0, 1)
             for model in (self.actor, self.critic):
                 model.obs_normalizer.train()
                 model.update_normalization(seen)
-        deviation = self.actor.get_parameter("distribution.log_std_param").detach().exp().mean()
-        return {**losses, "kl": kl, "learning_rate": self.ppo.learning_rate, "std": float(deviation)}
+        deviation = float(log_std.detach().exp().mean())
+        return {**losses, "kl": kl, "learning_rate": self.ppo.learning_rate, "std": deviation}
 
     @torch.no_grad()
     def _mirror(self, storage: RolloutStorage, worlds: slice) -> None:
@@ -121,11 +124,11 @@ class Learner:
         old = tuple(p.flatten(0, 1)[::5] for p in _old_distribution(storage))
         return float(self.actor.get_kl_divergence(old, self.actor.output_distribution_params).mean())
 
-    def _step_learning_rate(self, kl: float) -> None:
+    def _step_learning_rate(self, kl: float, target_kl: float) -> None:
         low, high = self.config.learning_rate_range
-        if kl > 2 * self.config.target_kl:
+        if kl > 2 * target_kl:
             self.ppo.learning_rate = max(low, self.ppo.learning_rate / 1.5)
-        elif kl < self.config.target_kl / 2:
+        elif kl < target_kl / 2:
             self.ppo.learning_rate = min(high, self.ppo.learning_rate * 1.3)
         for group in self.ppo.optimizer.param_groups:
             group["lr"] = self.ppo.learning_rate

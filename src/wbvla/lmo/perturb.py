@@ -92,8 +92,8 @@ class ArmMotion:
             gamma=zero + 1.0,
         )
 
-    def retarget(self, worlds: Tensor, amplitude: float, rng: Generator) -> None:
-        """New goals for some worlds: default + A (U(limits) - default), or a clip from its start."""
+    def retarget(self, worlds: Tensor, amplitude: float, home_share: float, rng: Generator) -> None:
+        """New goals for some worlds: default + A (U(limits) - default), a clip from its start, or the default."""
         num, config, state = len(worlds), self.config, self.state
         wide = self.lower + (self.upper - self.lower) * torch.rand(num, len(self.default), generator=rng)
         state.target[worlds] = self.default + amplitude * (wide - self.default)
@@ -102,17 +102,22 @@ class ArmMotion:
         clip = torch.randint(0, len(self.clips), (num,), generator=rng).float()
         is_clip = torch.rand(num, generator=rng) < config.clip_share
         state.clip[worlds] = torch.where(is_clip, clip, torch.full_like(clip, -1.0))
+        if home_share > 0:
+            home = worlds[torch.rand(num, generator=rng) < home_share]
+            state.target[home], state.clip[home] = self.default, -1.0
         state.clock_s[worlds] = 0.0
         state.end_s[worlds] = uniform(*config.length_s, (num,), rng)
         state.gamma[worlds] = uniform(*config.warp[:2], (num,), rng)
 
-    def advance(self, amplitude: float, dt_s: float, rng: Generator) -> Float[Tensor, "world arm"]:
+    def advance(
+        self, amplitude: float, dt_s: float, rng: Generator, home_share: float = 0.0
+    ) -> Float[Tensor, "world arm"]:
         """One control tick; returns the PD targets [rad]."""
         state, config = self.state, self.config
         state.left_s -= dt_s
         due = (state.left_s <= 0).nonzero()[:, 0]
         if len(due):
-            self.retarget(due, amplitude, rng)
+            self.retarget(due, amplitude, home_share, rng)
         playing = (state.clip >= 0).nonzero()[:, 0]
         if len(playing):
             spread = config.warp[2]

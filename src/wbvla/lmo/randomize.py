@@ -1,4 +1,4 @@
-"""Plants that differ: friction, masses, payloads, gains and torque limits of each world, drawn once from a seed."""
+"""Plants that differ: friction, masses, payloads, gains and torque limits of each world, drawn from a seed."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,9 @@ from wbvla.robots.description import RobotSpec
 from wbvla.sim.engine import Engine
 
 Range = tuple[float, float]
+FIELDS = (
+    "geom_friction", "body_mass", "body_inertia", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,52 +29,63 @@ class RandomizeConfig:
     """added to the torso"""
     hand_payload_kg: Range = (0.0, 0.6)
     """added to each hand, the same on both in half of the worlds"""
+    empty_hands_share: float = 0.0
+    """worlds without any payload in the hands [-]"""
     waist_gain: Range = (0.8, 1.3)
     """factor on kp and on kd of the held waist joints (one factor for both)"""
     waist_effort: Range = (1.0, 1.5)
     """factor on their torque limit"""
 
 
-def randomize(
-    engine: Engine, model: mujoco.MjModel, spec: RobotSpec, config: RandomizeConfig, seed: int
-) -> Float[np.ndarray, "world 4"]:
-    """Write each world's own plant; returns friction, torso mass factor and the two hand payloads, for the critic."""
-    rng, worlds = np.random.default_rng(seed), engine.num_worlds
-    friction = rng.uniform(*config.friction, worlds)
-    engine.parameter("geom_friction")[:, :, 0] = friction[:, None]
-    _gains(engine, model, spec, config, rng)
-    mass, inertia = engine.parameter("body_mass"), engine.parameter("body_inertia")
-    torso = model.body(spec.torso_link).id
-    factor = rng.uniform(*config.torso_mass, worlds)
-    factor = factor + rng.uniform(*config.torso_payload_kg, worlds) / mass[:, torso]
-    mass[:, torso] *= factor
-    inertia[:, torso] *= factor[:, None]
+class Plants:
+    """Writes plants into an engine, each time from the values the model came with."""
+
+    def __init__(self, engine: Engine, model: mujoco.MjModel, spec: RobotSpec) -> None:
+        self._engine, self._model, self._spec = engine, model, spec
+        self._original = {name: engine.parameter(name).copy() for name in FIELDS}
+
+    def draw(self, config: RandomizeConfig, seed: int) -> Float[np.ndarray, "world 4"]:
+        """Give each world its own plant; returns friction, torso mass factor and the two hand payloads [kg]."""
+        rng, worlds = np.random.default_rng(seed), self._engine.num_worlds
+        for name, original in self._original.items():
+            self._engine.parameter(name)[...] = original
+        friction = rng.uniform(*config.friction, worlds)
+        self._engine.parameter("geom_friction")[:, :, 0] = friction[:, None]
+        self._draw_gains(config, rng)
+        mass, inertia = self._engine.parameter("body_mass"), self._engine.parameter("body_inertia")
+        torso = self._model.body(self._spec.torso_link).id
+        factor = rng.uniform(*config.torso_mass, worlds)
+        factor = factor + rng.uniform(*config.torso_payload_kg, worlds) / mass[:, torso]
+        mass[:, torso] *= factor
+        inertia[:, torso] *= factor[:, None]
+        payload = _hand_payload(config, worlds, rng)
+        for side, hand in enumerate(self._spec.hands):
+            body = self._model.body(hand.link).id
+            inertia[:, body] *= (1 + payload[:, side] / mass[:, body])[:, None]
+            mass[:, body] += payload[:, side]
+        self._engine.commit()
+        return np.stack([friction, factor, payload[:, 0], payload[:, 1]], axis=1)
+
+    def _draw_gains(self, config: RandomizeConfig, rng: np.random.Generator) -> None:
+        """kp and kd of every joint by factors of their own; held waist joints by wider ones."""
+        gain, bias = self._engine.parameter("actuator_gainprm"), self._engine.parameter("actuator_biasprm")
+        limit, worlds = self._engine.parameter("actuator_forcerange"), self._engine.num_worlds
+        stiffness, damping = (rng.uniform(*config.gain, (worlds, self._model.nu)) for _ in range(2))
+        for name in (n for n in self._spec.waist_joints if n not in self._spec.lmo_joints):
+            actuator = self._model.actuator(name).id
+            wide = rng.uniform(*config.waist_gain, worlds)
+            stiffness[:, actuator] *= wide
+            damping[:, actuator] *= wide
+            limit[:, actuator] *= rng.uniform(*config.waist_effort, worlds)[:, None]
+        gain[:, :, 0] *= stiffness
+        bias[:, :, 1] *= stiffness
+        bias[:, :, 2] *= damping
+
+
+def _hand_payload(config: RandomizeConfig, worlds: int, rng: np.random.Generator) -> Float[np.ndarray, "world 2"]:
     payload = rng.uniform(*config.hand_payload_kg, (worlds, 2))
     same = rng.random(worlds) < 0.5
     payload[same, 1] = payload[same, 0]
-    for side, hand in enumerate(spec.hands):
-        body = model.body(hand.link).id
-        inertia[:, body] *= (1 + payload[:, side] / mass[:, body])[:, None]
-        mass[:, body] += payload[:, side]
-    engine.commit()
-    return np.stack([friction, factor, payload[:, 0], payload[:, 1]], axis=1)
-
-
-def _gains(
-    engine: Engine, model: mujoco.MjModel, spec: RobotSpec, config: RandomizeConfig, rng: np.random.Generator
-) -> None:
-    """kp and kd of every joint by factors of their own; held waist joints by wider ones."""
-    gain, bias = engine.parameter("actuator_gainprm"), engine.parameter("actuator_biasprm")
-    limit = engine.parameter("actuator_forcerange")
-    worlds = engine.num_worlds
-    stiffness, damping = (rng.uniform(*config.gain, (worlds, model.nu)) for _ in range(2))
-    held = [n for n in spec.waist_joints if n not in spec.lmo_joints]
-    for name in held:
-        actuator = model.actuator(name).id
-        wide = rng.uniform(*config.waist_gain, worlds)
-        stiffness[:, actuator] *= wide
-        damping[:, actuator] *= wide
-        limit[:, actuator] *= rng.uniform(*config.waist_effort, worlds)[:, None]
-    gain[:, :, 0] *= stiffness
-    bias[:, :, 1] *= stiffness
-    bias[:, :, 2] *= damping
+    if config.empty_hands_share > 0:
+        payload[rng.random(worlds) < config.empty_hands_share] = 0.0
+    return payload

@@ -43,6 +43,7 @@ class RewardWeights:
     still: float = -0.02
     stand_action: float = -0.01
     drift: float = -1.0
+    direction: float = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,8 @@ class Frame:
     gravity: Float[Tensor, "world 3"]
     height_error: Float[Tensor, " world"]
     """[m]"""
+    heading_error: Float[Tensor, " world"]
+    """turned minus asked for since the command began [rad]"""
     contact: Bool[Tensor, "world 2"]
     foot_height: Float[Tensor, "world 2"]
     """sole above the floor [m]"""
@@ -244,12 +247,17 @@ def drift(f: Frame) -> Reward:
     return f.error_filtered.abs().sum(1) * ~f.moving
 
 
+def direction(f: Frame) -> Reward:
+    """J_dir = |psi - psi_start - intended turn| while walking (paper, stage II, with intended turns taken off)."""
+    return f.heading_error.abs() * f.moving
+
+
 TERMS: dict[str, Callable[[Frame], Reward]] = {
     term.__name__: term
     for term in (
         track_x, track_y, track_yaw, raw_linear, raw_yaw, height, gait, swing, alive, orientation, vertical_speed,
         roll_pitch_rate, slip, sole_flat, foot_yaw, foot_distance, pose, action_rate, action_jerk, torque,
-        joint_speed, joint_limits, still, stand_action, drift,
+        joint_speed, joint_limits, still, stand_action, drift, direction,
     )
 }  # fmt: skip
 

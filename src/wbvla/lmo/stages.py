@@ -1,7 +1,8 @@
 """The curriculum: what gets harder as training goes on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from wbvla.lmo.randomize import RandomizeConfig
 from wbvla.lmo.rewards import RewardWeights
 
 
@@ -22,6 +23,18 @@ class Stage:
     """largest actuation delay, in half control ticks [10 ms]"""
     any_height_share: float = 0.0
     """walking commands at any stance height [-]"""
+    home_share: float = 0.0
+    """new arm targets that are the default pose [-]"""
+    direction: float = 0.0
+    """factor on the weight of the heading error J_dir, a term of stage II"""
+    entropy: float = 0.003
+    """weight of the policy's entropy in PPO"""
+    target_kl: float = 0.015
+    """what the learning rate is steered to; smaller late, so that steps average out the noise of the gradients"""
+    max_std: float = 1.0
+    """cap on the deviation of the actions: late, the policy should be right without noise"""
+    plant: RandomizeConfig = field(default_factory=RandomizeConfig)
+    """worlds get new plants when a stage has other ranges than the one before"""
     smoothness: float = 1.0
     """factor on the weights of action rate and jerk"""
     stillness: float = 1.0
@@ -41,4 +54,5 @@ class Stage:
             still=weights.still * self.stillness,
             stand_action=weights.stand_action * self.stillness,
             drift=weights.drift * self.stillness,
+            direction=weights.direction * self.direction,
         )

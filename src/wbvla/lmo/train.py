@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -65,7 +64,7 @@ class TrainingProgress:
     env_steps: int
     env_steps_per_s: float
     remaining_s: float
-    metrics: dict[str, float]
+    metrics: dict[str, float | int]
 
 
 OnIteration = Callable[[TrainingProgress], None]
@@ -94,7 +93,7 @@ class Training:
         if path.is_file():
             self.obs, meta = load_checkpoint(path, self.learner, self.env)
             self.iteration, self.seconds = int(meta["iteration"]), float(meta["seconds"])
-            self.env.stage = self.config.stages[self.env.progress.stage]
+            self.env.enter(self.config.stages[self.env.progress.stage])
             return
         self.obs = self.env.observations()
         if warm_start is not None:
@@ -107,13 +106,13 @@ class Training:
             self.learner.warm_normalizers(self.obs)
         self.env.drain_sums()
 
-    def iterate(self) -> dict[str, float]:
+    def iterate(self) -> dict[str, float | int]:
         """One rollout and update; returns what goes to the log."""
         self._enter_stage()
         began = time.perf_counter()
         self.obs = self.learner.rollout(self.env, self.obs)
         collected = time.perf_counter()
-        learned = self.learner.update(self.iteration)
+        learned = self.learner.update(self.iteration, self.env.stage)
         ended = time.perf_counter()
         self.iteration += 1
         self.seconds += ended - began
@@ -138,7 +137,7 @@ class Training:
         """Take the last stage whose start has been reached."""
         index = max(i for i, s in enumerate(self.config.stages) if s.start_iteration <= self.iteration)
         self.env.progress.stage = index
-        self.env.stage = self.config.stages[index]
+        self.env.enter(self.config.stages[index])
 
     def _fade(self, falls_per_minute: float) -> None:
         """Less help when falls are rare, first the wrench, then the feed-forward gait."""
@@ -193,7 +192,7 @@ def train(
     return folder / CHECKPOINT
 
 
-def _progress(training: Training, row: dict[str, Any]) -> TrainingProgress:
+def _progress(training: Training, row: dict[str, float | int]) -> TrainingProgress:
     per_iteration = row["collect_s"] + row["learn_s"]
     return TrainingProgress(
         iteration=training.iteration,

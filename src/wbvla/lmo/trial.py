@@ -14,7 +14,7 @@ from wbvla.deploy.lmo import LmoBatch, interpolate_rows, load_lmo
 from wbvla.lmo.observation import NoiseConfig
 from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, build_model
-from wbvla.lmo.randomize import RandomizeConfig, randomize
+from wbvla.lmo.randomize import Plants, RandomizeConfig
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.engine_mujoco import MujocoEngine
 from wbvla.sim.mjcf import MjcfOptions
@@ -56,7 +56,7 @@ class Trial:
         model = build_model(spec, options)
         self.layout = Layout(spec, model)
         self.engine = MujocoEngine(model, num, config.num_threads, outputs=("sensordata", "subtree_com"))
-        randomize(self.engine, model, spec, config.plant, config.seed)
+        Plants(self.engine, model, spec).draw(config.plant, config.seed)
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, num)
         self.dt_s = 1.0 / settings.rate_hz
         self.half = round(self.dt_s / model.opt.timestep) // 2

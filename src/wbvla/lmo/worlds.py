@@ -35,6 +35,8 @@ class Worlds:
     """EMA of the root velocity (x, y, yaw) in the heading frame"""
     reference_f: Float[Tensor, "world 3"]
     """EMA of the reference velocity"""
+    heading_error: Float[Tensor, " world"]
+    """turned minus asked for since the command began [rad]"""
     idle_s: Float[Tensor, "world 2"]
     """time since each foot was lifted while walking [s]"""
     recover_s: Float[Tensor, " world"]

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 from wbvla.lmo.environment import EnvironmentConfig
 from wbvla.lmo.learner import LearnerConfig
+from wbvla.lmo.randomize import RandomizeConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig
 from wbvla.recipes.registry import recipes
 
+CENTRED = RandomizeConfig(torso_payload_kg=(-1.5, 1.5), empty_hands_share=0.5)
+"""around the bare robot, so that it is the bare one that walks without a bias"""
 STAGES = (
     Stage(start_iteration=0),
     Stage(
@@ -15,12 +18,19 @@ STAGES = (
         any_height_share=0.2, smoothness=1.5, stillness=1.5,
     ),
     Stage(
-        start_iteration=550, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
-        any_height_share=0.3, smoothness=3.0, stillness=2.0,
+        start_iteration=575, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.001, plant=CENTRED,
+        smoothness=2.0, stillness=2.0,
     ),
     Stage(
-        start_iteration=850, sharpness=0.4, arm_amplitude=1.0, push=0.6, stand_push=1.0, max_delay=4,
-        any_height_share=0.3, smoothness=3.0, stillness=3.0,
+        start_iteration=725, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.3, plant=CENTRED,
+        smoothness=2.0, stillness=3.0,
+    ),
+    Stage(
+        start_iteration=950, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.004, max_std=0.2, plant=CENTRED,
+        smoothness=3.0, stillness=3.0,
     ),
 )  # fmt: skip
 """Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag."""
@@ -29,7 +39,7 @@ STAGES = (
 @recipes.register("x2-lmo")
 def x2_lmo() -> LmoConfig:
     """The controller that is shipped: about 30e6 steps, an hour on 2 CPU cores."""
-    return LmoConfig(robot="agibot_x2", iterations=1200, stages=STAGES)
+    return LmoConfig(robot="agibot_x2", iterations=1150, stages=STAGES)
 
 
 @recipes.register("x2-lmo-paper")

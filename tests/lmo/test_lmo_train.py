@@ -1,0 +1,85 @@
+"""Training resumes to the bit, follows its curriculum and refuses what it cannot do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from wbvla.core.errors import ArtefactError, ConfigError
+from wbvla.core.metrics import read_metrics
+from wbvla.lmo.checkpoint import read_checkpoint
+from wbvla.lmo.environment import EnvironmentConfig
+from wbvla.lmo.stages import Stage
+from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train
+from wbvla.recipes.lmo import tiny_lmo, x2_lmo, x2_lmo_paper
+
+TINY = replace(tiny_lmo(), stages=(Stage(start_iteration=0), Stage(start_iteration=3, push=0.5, max_delay=3)))
+
+
+def test_stopped_and_resumed_equals_straight_to_the_bit(tmp_path: Path) -> None:
+    train(TINY, tmp_path / "straight")
+    train(TINY, tmp_path / "resumed", stop_after=2)
+    train(TINY, tmp_path / "resumed")
+    ours, notes = read_checkpoint(tmp_path / "straight" / CHECKPOINT)
+    theirs, other_notes = read_checkpoint(tmp_path / "resumed" / CHECKPOINT)
+    assert ours.keys() == theirs.keys()
+    assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
+    assert {k: v for k, v in notes.items() if k != "seconds"} == {k: v for k, v in other_notes.items() if k != "seconds"}
+    rows = [read_metrics(tmp_path / run / METRICS) for run in ("straight", "resumed")]
+    assert [r["reward"] for r in rows[0]] == [r["reward"] for r in rows[1]]
+    assert [r["step"] for r in rows[1]] == [1, 2, 3, 4]
+    assert [r["stage"] for r in rows[1]] == [0, 0, 0, 1]
+
+
+def test_progress_reports_speed_and_time_left(tmp_path: Path) -> None:
+    seen: list[TrainingProgress] = []
+    train(replace(TINY, iterations=2, stages=(Stage(start_iteration=0),)), tmp_path, on_iteration=seen.append)
+    assert [p.iteration for p in seen] == [1, 2]
+    assert seen[0].env_steps == 16 * 8
+    assert seen[0].env_steps_per_s > 0
+    assert seen[1].remaining_s == 0
+    assert seen[0].remaining_s > 0
+
+
+def test_warm_start_takes_weights_but_not_the_schedule(tmp_path: Path) -> None:
+    path = train(replace(TINY, iterations=1, stages=(Stage(start_iteration=0),)), tmp_path / "first")
+    training = Training(TINY, tmp_path / "second")
+    training.begin(warm_start=path)
+    weights, _ = read_checkpoint(path)
+    assert torch.equal(training.learner.actor.state_dict()["mlp.0.weight"], weights["actor.mlp.0.weight"])
+    assert training.iteration == 0
+    assert training.env.progress.assist == 0.0
+
+
+def test_help_fades_only_while_falls_are_rare(tmp_path: Path) -> None:
+    training = Training(TINY, tmp_path)
+    training._fade(0.0)
+    assert training.env.progress.assist == pytest.approx(1 - TINY.fade.assist_step)
+    for _ in range(200):
+        training._fade(50.0)
+    assert training.env.progress.assist == 1.0
+    for _ in range(500):
+        training._fade(0.0)
+    assert training.env.progress.assist == training.env.progress.feed_forward == 0.0
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00garbage!")
+    with pytest.raises(ArtefactError, match=CHECKPOINT):
+        train(TINY, tmp_path)
+
+
+def test_impossible_configs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="stages must start"):
+        LmoConfig(robot="agibot_x2", iterations=1, stages=(Stage(start_iteration=5),))
+    with pytest.raises(ConfigError, match="preset"):
+        EnvironmentConfig(preset="vision")
+
+
+def test_recipes_differ_only_in_what_they_say() -> None:
+    assert x2_lmo_paper().environment.preset == "paper"
+    assert replace(x2_lmo_paper(), environment=x2_lmo().environment) == x2_lmo()
+    starts = [s.start_iteration for s in x2_lmo().stages]
+    assert starts[-1] < x2_lmo().iterations
+    assert x2_lmo().stages[-1].push > x2_lmo().stages[0].push
