@@ -235,6 +235,8 @@ def test_bundle_binds_what_fits(finetuned: Trained, pretrained: Trained, tmp_pat
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.vla.digest == load_vla(finetuned.artefact).artefact.digest
     load_policy(tmp_path / "bundle" / "vla")
+    assert export.main([str(finetuned.artefact), "shipped", str(tmp_path / "with_shipped")]) == 0
+    assert open_bundle(tmp_path / "with_shipped").robot == "agibot_x2"
     with pytest.raises(ContractMismatch, match="robot: 'agibot_x2' here, 'unitree_g1' there"):
         write_bundle(tmp_path / "b", finetuned.artefact, fake_lmo(tmp_path / "g1", "unitree_g1", (0.45, 0.66)))
     with pytest.raises(ContractMismatch, match="height_range_m"):
