@@ -12,7 +12,7 @@ from rich.table import Table
 from wbvla.collect.expert import BoxLiftExpert
 from wbvla.deploy.bundle import open_bundle
 from wbvla.deploy.sources import LocalSource
-from wbvla.evaluate.campaign import CampaignConfig, evaluate_bundle
+from wbvla.evaluate.campaign import Assignment, CampaignConfig, evaluate_bundle
 from wbvla.evaluate.rollout import Player
 from wbvla.sim.tasks import BoxLift, Task, tasks
 
@@ -71,11 +71,9 @@ def main(argv: list[str]) -> int:
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("starting the policy server", total=None)
         report = evaluate_bundle(
-            bundle,
-            task,
+            Assignment(bundle=bundle, task=task, others=experts(task)),
             options.campaign,
             options.out,
-            experts(task),
             lambda done, total, words: progress.update(bar, completed=done, total=total, description=words),
         )
     console.print(shown(report))

@@ -15,7 +15,7 @@ from wbvla.collect.egovideo import record_egovideo
 from wbvla.core.errors import ContractMismatch
 from wbvla.data.reader import Dataset
 from wbvla.deploy.bundle import open_bundle, write_bundle
-from wbvla.evaluate.campaign import evaluate_bundle
+from wbvla.evaluate.campaign import Assignment, evaluate_bundle
 from wbvla.lam import label as labelling
 from wbvla.lam import train as lam
 from wbvla.lmo.protocol import DIRECTIONS, walk_and_stop
@@ -251,15 +251,8 @@ def bind(space: Workspace, bar: Bar) -> Outcome:
 def evaluate(space: Workspace, bar: Bar) -> Outcome:
     """Policy server and robot loop as two processes; beside them the expert and a random policy."""
     task = tasks.build(space.config.task)
-    report = evaluate_bundle(
-        open_bundle(space.bundle),
-        task,
-        space.config.campaign,
-        space.report,
-        experts(task),
-        bar.advance_to,
-        _earlier(space),
-    )
+    assignment = Assignment(bundle=open_bundle(space.bundle), task=task, others=experts(task), stations=_earlier(space))
+    report = evaluate_bundle(assignment, space.config.campaign, space.report, bar.advance_to)
     rates = {c["name"]: c["success"] for c in report["contenders"]}
     figure = Figure(
         name=f"success of the trained policy at {space.config.task}",

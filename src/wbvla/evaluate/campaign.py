@@ -49,19 +49,26 @@ class CampaignConfig:
     """pictures and limits of the trials"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What is evaluated, and beside whom."""
+
+    bundle: Bundle
+    task: Task
+    others: Sequence[Player] = ()
+    """players beside the policy (the expert); a random one always takes part"""
+    stations: Sequence[Mapping[str, Any]] = ()
+    """outcomes of the stations that made the bundle, for the report"""
+
+
 def evaluate_bundle(
-    bundle: Bundle,
-    task: Task,
-    config: CampaignConfig,
-    folder: Path,
-    others: Sequence[Player] = (),
-    on_progress: Progress | None = None,
-    stations: Sequence[Mapping[str, Any]] = (),
+    assignment: Assignment, config: CampaignConfig, folder: Path, on_progress: Progress | None = None
 ) -> dict[str, Any]:
     """Serve the bundle's policy in another process, run everything, write report.html and report.json to `folder`.
 
-    `others` are players beside the policy (the expert); a random one always takes part. Returns the report.
+    Returns the report.
     """
+    bundle, task, others = assignment.bundle, assignment.task, assignment.others
     folder.mkdir(parents=True, exist_ok=True)
     spec = load_robot(bundle.robot)
     lmo = LmoController.load(bundle.folder / "lmo", spec)
@@ -77,6 +84,7 @@ def evaluate_bundle(
             words = _interaction(arena, served.link, trials[: config.sensitivity_starts])
             season = run_trials(arena, trials, player, config.films, meter.of(player.name))
             evidence = served.evidence()
+        evidence["load average of the machine in the real-time run"] = timing.load_average if timing else None
         traces = {**season.traces, **_histograms(timing)}
         rates = timing.rates if timing else None
         contenders.append(_contender(player, season.results, link=evidence, rates=rates, traces=traces))
@@ -85,14 +93,13 @@ def evaluate_bundle(
             season = run_trials(arena, trials, player, min(config.films, 1), meter.of(player.name))
             contenders.append(_contender(player, season.results, traces=season.traces))
             films |= {f"{player.name}, {name}": film for name, film in season.films.items()}
-    subject = _subject(bundle, task, config, stations, words)
-    report = assemble(subject, contenders)
+    report = assemble(_subject(assignment, config, words), contenders)
     write_report(folder, report, films)
     return report
 
 
 def policy_player(link: Link, timing: RealTime | None) -> Player:
-    """The served policy in lock-step: each chunk takes effect after the latency that was measured in real time.
+    """The served policy in lock-step: each chunk takes effect after the median latency that was measured in real time.
 
     Without a real-time run each answer's own round trip counts.
     """
@@ -103,12 +110,12 @@ def policy_player(link: Link, timing: RealTime | None) -> Player:
             description=f"the trained VLA in its own process, {words}",
             make_source=lambda arena, trial: LockstepSource(link, measured=True, timeout_s=ANSWER_LIMIT_S),
         )
-    p95 = timing.rates.round_trip_ms["p95"]
-    ticks = math.ceil(p95 * 1e-3 * CONTROL_HZ)
+    median = timing.rates.round_trip_ms["p50"]
+    ticks = math.ceil(median * 1e-3 * CONTROL_HZ)
     return Player(
         name="policy",
-        description=f"the trained VLA in its own process; every chunk {ticks} control ticks late (p95 in real time: "
-        f"{p95:.0f} ms)",
+        description=f"the trained VLA in its own process; every chunk {ticks} control ticks late, as the median "
+        f"answer in real time ({median:.0f} ms)",
         make_source=lambda arena, trial: LockstepSource(link, latency_ticks=ticks, timeout_s=ANSWER_LIMIT_S),
     )
 
@@ -188,13 +195,8 @@ def _contender(player: Player, results: Sequence[TrialResult], **more: Any) -> C
     return Contender(name=player.name, description=player.description, results=results, **more)
 
 
-def _subject(
-    bundle: Bundle,
-    task: Task,
-    config: CampaignConfig,
-    stations: Sequence[Mapping[str, Any]],
-    words: Mapping[str, Any] | None,
-) -> Subject:
+def _subject(assignment: Assignment, config: CampaignConfig, words: Mapping[str, Any] | None) -> Subject:
+    bundle, task = assignment.bundle, assignment.task
     parts = {"vla": bundle.vla, "lmo": bundle.lmo}
     return Subject(
         title=f"Evaluation of {task.name}",
@@ -205,6 +207,6 @@ def _subject(
         contracts={name: part.contract.to_json() for name, part in parts.items()},
         configs={"evaluation": plain(config)} | {name: dict(part.config) for name, part in parts.items()},
         provenance=provenance(),
-        stations=stations,
+        stations=assignment.stations,
         interaction=words,
     )

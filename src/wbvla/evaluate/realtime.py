@@ -1,5 +1,6 @@
 """One run in real time, to see which rates are really held and how long the policy takes."""
 
+import os
 from dataclasses import dataclass
 
 from wbvla.deploy.link import Link
@@ -16,6 +17,8 @@ class RealTime:
     """What was measured, in full for the plots."""
 
     rates: HeldRates | None
+    load_average: float
+    """processes that wanted a core of this machine in the last minute; above the cores, rates suffer"""
     periods_ms: list[float]
     round_trips_ms: list[float]
 
@@ -35,6 +38,7 @@ def measure_rates(arena: Arena, link: Link, trial: Trial, seconds: float) -> Rea
     trips = link.status().rtt_ms[before:]
     return RealTime(
         rates=held_rates(report.periods_s, [t / 1e3 for t in trips]),
+        load_average=os.getloadavg()[0],
         periods_ms=[p * 1e3 for p in report.periods_s],
         round_trips_ms=list(trips),
     )
