@@ -68,8 +68,11 @@ class ExpertConfig:
     lift_height_m: float = 0.60
     """stance height after lifting [m]"""
     reach_speed_mps: float = 0.35
+    """of the hands on the way to the box [m/s]"""
     close_speed_mps: float = 0.12
+    """of the hands towards each other [m/s]"""
     lift_speed_mps: float = 0.12
+    """of the hands upwards [m/s]"""
     rise_speed_mps: float = 0.08
     """of the stance while lifting [m/s]"""
     chunk_steps: int = 8

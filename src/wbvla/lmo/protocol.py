@@ -126,10 +126,13 @@ class RandomWalkConfig:
     """Long episodes of random commands."""
 
     seconds: float = 20.0
+    """length of an episode [s]"""
     moving_share: float = 0.65
     """chance that a new command moves [-]"""
     hold_s: tuple[float, float] = (2.5, 6.0)
+    """range of the time for which one command is kept [s]"""
     second_axis_share: float = 0.15
+    """share of commands along two axes [-]"""
     any_height_share: float = 0.5
     """moving commands at a random height of the whole range, otherwise nominal; standing ones always random [-]"""
     settle_s: float = 1.5

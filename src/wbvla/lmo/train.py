@@ -25,7 +25,9 @@ class FadeConfig:
     """How the help fades: a little per iteration as long as falls are rare."""
 
     assist_step: float = 0.015
+    """change of the assistance per iteration [-]"""
     feed_forward_step: float = 0.006
+    """change of the feed-forward gait per iteration [-]"""
     few_falls: float = 8.0
     """below this many falls per robot-minute help fades"""
     many_falls: float = 20.0
@@ -37,17 +39,25 @@ class LmoConfig:
     """One training of a low-level controller."""
 
     robot: str
+    """name of the robot"""
     iterations: int
+    """updates of the policy"""
     seed: int = 1
+    """of networks and environment"""
     torch_threads: int = 1
+    """CPU threads of the networks"""
     checkpoint_every: int = 25
     """iterations; one checkpoint is kept and replaced"""
     keep_every: int = 100
     """iterations; these checkpoints are kept besides"""
     environment: EnvironmentConfig = field(default_factory=EnvironmentConfig)
+    """what the robot lives in"""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
+    """PPO"""
     fade: FadeConfig = field(default_factory=FadeConfig)
+    """how the assistance goes away"""
     stages: tuple[Stage, ...] = (Stage(start_iteration=0),)
+    """in order of their first iteration"""
 
     def __post_init__(self) -> None:
         starts = [stage.start_iteration for stage in self.stages]

@@ -28,19 +28,29 @@ class TrialConfig:
     """How hard the bench is (lmo.md 9.3)."""
 
     num_robots: int = 100
+    """robots that are tried at once"""
     num_threads: int = 2
+    """CPU threads of the physics"""
     seed: int = 0
+    """of plants, pushes, noise and arms"""
     arm_amplitude: float = 1.0
+    """share of the arms' full motion [-]"""
     max_delay: int = 2
     """actuation delay U{0..this}, in half control ticks [10 ms]"""
     push: float = 0.0
     """largest jump of the root velocity, per axis [m/s]"""
     push_every_s: float = 4.0
+    """mean time between pushes [s]"""
     fall_gravity: float = -0.6
+    """a robot whose gravity vector's z is above this has fallen [-]"""
     fall_drop_m: float = 0.22
+    """a pelvis lower than commanded by this has fallen [m]"""
     noise: NoiseConfig = field(default_factory=NoiseConfig)
+    """of the observation"""
     arms: ArmConfig = field(default_factory=ArmConfig)
+    """motion of the arms"""
     plant: RandomizeConfig = field(default_factory=RandomizeConfig)
+    """ranges of the robot's properties"""
 
 
 class Trial:
