@@ -38,9 +38,11 @@ class RoomConfig:
     floor: str = "planks"
     """surface of `sim/texture.py`"""
     floor_colour: tuple[float, float, float] = (0.66, 0.52, 0.38)
+    """red, green, blue [0..1]"""
     wall: str = "plaster"
     """surface of `sim/texture.py`"""
     wall_colour: tuple[float, float, float] = (0.82, 0.84, 0.82)
+    """red, green, blue [0..1]"""
     light: float = 1.0
     """brightness of lamps and ambient light [-]"""
     seed: int = 0
