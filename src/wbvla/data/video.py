@@ -18,6 +18,9 @@ from wbvla.core.errors import ConfigError, DataError
 
 CODEC_NAMES = {"libx264": "h264", "libsvtav1": "av1", "libx265": "hevc"}
 
+LOST = 1 << 62
+"""position of a decoder that must seek before it reads again"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoCodec:
@@ -151,8 +154,9 @@ class VideoReader:
                 if number > index:
                     break
         except FFmpegError as error:
+            self._next = LOST
             raise DataError(f"video {self.path}: frame {index} cannot be decoded ({error})") from error
-        self._next = 1 << 62
+        self._next = LOST
         raise DataError(f"video {self.path} has no frame {index}; run `wbvla data check`")
 
     def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
