@@ -1,5 +1,6 @@
 """Server and link over real sockets: happy path, keys, mismatch, faults, a lost server and the loop that goes on."""
 
+import threading
 import time
 
 import numpy as np
@@ -172,6 +173,18 @@ def test_bad_requests_get_codes_and_the_next_good_one_an_answer(spec, body, poli
             link.ask(observation(body), 5.0)
 
 
+def test_place_of_a_robot_is_free_after_its_goodbye_and_taken_before(spec, body, policy, contract):
+    with serve(policy, contract, max_clients=1) as server:
+        config = LinkConfig(address=server.address)
+        for _ in range(3):
+            with Link(contract, spec, config) as link:
+                link.ask(observation(body), 5.0)
+                second = Link(contract, spec, config)
+                with pytest.raises(LinkError, match="busy"):
+                    second.connect(0.6)
+        assert server.stats.served == 3
+
+
 def test_policy_that_cannot_warm_up_never_gets_ready(policy, contract):
     policy.act = lambda o: 1 / 0
     server = serve(policy, contract)
@@ -182,18 +195,25 @@ def test_policy_that_cannot_warm_up_never_gets_ready(policy, contract):
 
 
 def test_slow_server_the_latest_observation_wins(spec, body, policy, contract):
-    act = policy.act
-    policy.act = lambda o: (time.sleep(0.15), act(o))[1]
-    with (
-        serve(policy, contract, warm_up_calls=1) as server,
-        Link(contract, spec, LinkConfig(address=server.address)) as link,
-    ):
-        for sequence in range(6):
-            link.offer(observation(body, sequence))
-            time.sleep(0.02)
-        wait_for(lambda: (link.latest() or (0, -1))[1] == 5)
+    act, thinking, go_on = policy.act, threading.Event(), threading.Event()
+
+    def slow(seen):
+        thinking.set()
+        assert go_on.wait(10.0)
+        return act(seen)
+
+    with serve(policy, contract, warm_up_calls=1) as server:
+        with Link(contract, spec, LinkConfig(address=server.address, budget_s=20.0)) as link:
+            policy.act = slow
+            link.offer(observation(body, 0))
+            assert thinking.wait(10.0)
+            for sequence in range(1, 6):
+                link.offer(observation(body, sequence))
+                time.sleep(0.01)
+            wait_for(lambda: server.stats.superseded + link.status().dropped == 4)
+            go_on.set()
+            wait_for(lambda: (link.latest() or (0, -1))[1] == 5)
     assert [o.sequence for o in policy.seen[1:]] == [0, 5]
-    assert server.stats.superseded + link.status().dropped == 4
 
 
 def test_lockstep_runs_are_the_same_over_the_wire_and_in_process(spec, lmo, policy, contract):

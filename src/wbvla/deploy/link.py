@@ -20,7 +20,7 @@ from wbvla.deploy.sources import Latest
 from wbvla.deploy.wire import Message, WireError, decode, encode
 from wbvla.robots.description import RobotSpec
 
-HELLO_S, PING_S, POLL_MS = 0.25, 0.5, 50
+HELLO_S, PING_S, POLL_MS, GOODBYE_MS = 0.25, 0.5, 50, 200
 REMEMBERED = 256
 
 
@@ -152,8 +152,8 @@ class Link:
             self._thread.join(timeout=10.0)
         if not self._socket.closed:
             self._monitor.close()
-            self._socket.close()
-            self._context.destroy(linger=0)
+            self._socket.close(linger=GOODBYE_MS)
+            self._context.destroy(linger=GOODBYE_MS)
             os.close(self._wake_in)
             os.close(self._wake_out)
 
@@ -229,6 +229,8 @@ class Link:
             while self._socket.poll(0):
                 self._receive(self._socket.recv_multipart())
             self._speak(time.monotonic())
+        if self._status.state in ("ready", "warming"):
+            self._send("goodbye", {})
 
     def _speak(self, now: float) -> None:
         """Send what is due: hello until welcomed, then observations, and pings in between."""

@@ -221,6 +221,9 @@ class PolicyServer:
             self._reply(identity, message, "pong", {**fields, "ready": self._ready.is_set()})
         elif message.kind == "observe":
             self._take(client, message, now)
+        elif message.kind == "goodbye":
+            with self._lock:
+                del self._clients[identity]
         else:
             raise WireError("malformed", f"a server does not take {message.kind!r}")
 
@@ -229,10 +232,14 @@ class PolicyServer:
         self._forget_silent(now)
         fits = not differences(self._terms, dict(message.fields["terms"]))
         with self._lock:
-            self._clients.pop(identity, None)
-            if fits and len(self._clients) >= self.config.max_clients:
+            known = self._clients.get(identity)
+            if known is not None and not (fits and known.connection == message.connection):
+                del self._clients[identity]
+            elif known is not None:
+                known.heard_s = now  # it greets again after a silence: what it asked for still counts
+            elif fits and len(self._clients) >= self.config.max_clients:
                 raise WireError("busy", f"{self.config.max_clients} robots are served already")
-            if fits:
+            if fits and identity not in self._clients:
                 self._clients[identity] = _Client(identity, message.connection, heard_s=now)
         fields = {"terms": self._terms, "pid": self.stats.pid, "ready": self._ready.is_set()}
         self._reply(identity, message, "welcome", fields)

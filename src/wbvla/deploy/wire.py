@@ -46,6 +46,7 @@ KINDS: dict[str, dict[str, type]] = {
     "error": {"episode": int, "sequence": int, "code": str, "detail": str},
     "ping": {"time_ns": int},
     "pong": {"time_ns": int, "served": int, "ready": bool},
+    "goodbye": {},
 }
 SCHEMA = hashlib.sha256(repr((PROTOCOL, KINDS, sorted(DTYPES), ENCODINGS)).encode()).hexdigest()[:16]
 JPEG_FAULTS = (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError, Pillow.DecompressionBombWarning)
