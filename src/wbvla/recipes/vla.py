@@ -48,7 +48,7 @@ def tiny_finetune() -> FinetuneConfig:
     """LoRA in the decoder; the small towers, learnt from little video, go on learning in full."""
     optim = OptimConfig(learning_rate=1e-3, weight_decay=0.01, warmup_steps=20)
     return FinetuneConfig(
-        loop=LoopConfig(steps=350, batch_size=32, checkpoint_every=100, optim=optim),
+        loop=LoopConfig(steps=320, batch_size=32, checkpoint_every=100, optim=optim),
         lora=LoraConfig(rank=16, alpha=16.0),
         trainable=(*HEADS, *VISION),
     )
