@@ -31,7 +31,7 @@ def run_killed(work, root: Path, steps: int) -> bool:
     context.set_forkserver_preload(["killed"])
     process = context.Process(target=killed_at, args=(work, root, steps))
     process.start()
-    process.join(60)
+    process.join(300)
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
     return process.exitcode != 0
 
