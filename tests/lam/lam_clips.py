@@ -52,7 +52,8 @@ class SlidingPairs:
 def record(root: Path, episodes: int, frames: int, seed: int = 0, camera: str = "head") -> Path:
     """A recording whose camera swings to and fro, with `camera_twist` (frames, 2) per frame beside it."""
     rng = torch.Generator().manual_seed(seed)
-    config = DatasetConfig(fps=FPS, robot="none", features=video_features(SIDE, SIDE, camera))
+    promises = {"truth": {"camera_twist": ["right", "down"]}}
+    config = DatasetConfig(fps=FPS, robot="none", features=video_features(SIDE, SIDE, camera), contract=promises)
     with DatasetWriter.create(root, config) as writer:
         for _ in range(episodes):
             phase = 0.4 * torch.arange(frames + 1)[:, None] + 6.3 * torch.rand(2, generator=rng)

@@ -38,9 +38,7 @@ def dino(tmp_path_factory):
 def patch_config(dino) -> LamConfig:
     net = PatchConfig(dino=DinoConfig(name=str(dino)), width=32, heads=4, encoder_blocks=2, decoder_blocks=2)
     quantizer = QuantizerConfig(num_tokens=2, num_codes=4, dim=8, update="gradient")
-    return LamConfig(
-        **{"stream": "manipulation", "height": 28, "width": 28, "net": net, "quantizer": quantizer, **changes}
-    )
+    return LamConfig(stream="manipulation", height=28, width=28, net=net, quantizer=quantizer)
 
 
 def frames(count: int, height: int, width: int, seed: int = 0) -> torch.Tensor:

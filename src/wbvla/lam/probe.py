@@ -20,8 +20,6 @@ class ProbeConfig:
 
     truth: str = "camera_twist"
     """array (frame, channel) in the recording's truth/ files; the target is its mean over the pair's gap"""
-    channels: tuple[str, ...] = ("v_x", "v_y", "w_z", "v_z")
-    """what the channels of that array are, in order"""
     kind: Literal["ridge", "mlp"] = "mlp"
     """linear read-out, or one hidden layer"""
     pairs: int = 4000
@@ -89,10 +87,16 @@ def probe(model: LatentActionModel, train: Pairs, held_out: Pairs, config: Probe
     order = np.random.default_rng(seed).permutation(len(codes[1]))
     predict = _ridge(codes[0], motion[0], config) if config.kind == "ridge" else _mlp(codes[0], motion[0], config, seed)
     scores = [_r2(predict(x), motion[1]) for x in (codes[1], codes[1][order])]
-    names = [n for n, m in zip(config.channels, moving, strict=True) if m]
-    r2, shuffled = ({n: float(v) for n, v in zip(config.channels, s, strict=True) if n in names} for s in scores)
-    still = tuple(n for n in config.channels if n not in names)
+    names = channel_names(held_out, config.truth, len(moving))
+    r2, shuffled = ({n: float(v) for n, v, m in zip(names, s, moving, strict=True) if m} for s in scores)
+    still = tuple(n for n, m in zip(names, moving, strict=True) if not m)
     return ProbeResult(r2=r2, shuffled=shuffled, pairs=len(codes[1]), constant=still)
+
+
+def channel_names(pairs: Pairs, truth: str, count: int) -> list[str]:
+    """Names of a truth array's channels as the recording's contract gives them, or numbers."""
+    given = pairs.data.contract.get("truth", {}).get(truth, [])
+    return list(given) if len(given) == count else [f"{truth}_{i}" for i in range(count)]
 
 
 def _one_hot(codes: Int64[np.ndarray, "pair token"], model: LatentActionModel) -> Float[np.ndarray, "pair feature"]:
