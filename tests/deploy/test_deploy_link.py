@@ -202,17 +202,19 @@ def test_slow_server_the_latest_observation_wins(spec, body, policy, contract):
         assert go_on.wait(10.0)
         return act(seen)
 
-    with serve(policy, contract, warm_up_calls=1) as server:
-        with Link(contract, spec, LinkConfig(address=server.address, budget_s=20.0)) as link:
-            policy.act = slow
-            link.offer(observation(body, 0))
-            assert thinking.wait(10.0)
-            for sequence in range(1, 6):
-                link.offer(observation(body, sequence))
-                time.sleep(0.01)
-            wait_for(lambda: server.stats.superseded + link.status().dropped == 4)
-            go_on.set()
-            wait_for(lambda: (link.latest() or (0, -1))[1] == 5)
+    with (
+        serve(policy, contract, warm_up_calls=1) as server,
+        Link(contract, spec, LinkConfig(address=server.address, budget_s=20.0)) as link,
+    ):
+        policy.act = slow
+        link.offer(observation(body, 0))
+        assert thinking.wait(10.0)
+        for sequence in range(1, 6):
+            link.offer(observation(body, sequence))
+            time.sleep(0.01)
+        wait_for(lambda: server.stats.superseded + link.status().dropped == 4)
+        go_on.set()
+        wait_for(lambda: (link.latest() or (0, -1))[1] == 5)
     assert [o.sequence for o in policy.seen[1:]] == [0, 5]
 
 

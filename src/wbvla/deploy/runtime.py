@@ -190,7 +190,7 @@ class RobotLoop:
 
     def _observe(self, state: BodyState, player: ChunkPlayer, report: LoopReport) -> Observation | None:
         """Offer an observation to the source when one is due."""
-        if report.ticks % self._stride or self._safety.trip:
+        if report.ticks % self._stride or self._stop or self._safety.trip:
             return None
         images = self._body.images()
         if not self._safety.sees(images, state.time_s):

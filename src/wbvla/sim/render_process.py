@@ -87,7 +87,8 @@ class RenderProcess:
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
         self.publish(data, time.monotonic())
-        self._child = subprocess.Popen([sys.executable, "-m", "wbvla.sim.render_process", str(self._folder)])
+        command = [sys.executable, "-m", "wbvla.sim.render_process", str(self._folder)]
+        self._child = subprocess.Popen(command, start_new_session=True)  # Ctrl-C is for the loop: it still needs eyes
         self._await_first()
 
     def publish(self, data: mujoco.MjData, time_s: float) -> None:
