@@ -25,6 +25,11 @@ def help_of(verb: str, *words: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())
 
 
+def subcommands_of(text: str) -> list[str]:
+    found = re.search(r"^usage: wbvla \w+ .*\{([a-z,-]+)\}", text)
+    return found.group(1).split(",") if found else []
+
+
 def options_of(text: str) -> list[str]:
     return sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9._-]*[a-z0-9]", text)))
 
@@ -33,14 +38,21 @@ def options_of(text: str) -> list[str]:
 def options() -> dict[str, list[str]]:
     old = {k: os.environ.get(k) for k in ("COLUMNS", "NO_COLOR")}
     os.environ.update({"COLUMNS": "200", "NO_COLOR": "1"})
-    found = {verb: options_of(help_of(verb)) for verb in VERBS}
+    found = {}
+    for verb in VERBS:
+        text = help_of(verb)
+        assert text.startswith(f"usage: wbvla {verb}"), f"wbvla {verb} --help does not explain it"
+        found[verb] = options_of(text)
+        found |= {f"{verb} {sub}": options_of(help_of(verb, sub)) for sub in subcommands_of(text)}
     for key, value in old.items():
         os.environ.pop(key) if value is None else os.environ.update({key: value})
     return found
 
 
-def test_every_verb_explains_itself(options: dict[str, list[str]]) -> None:
-    assert all("--help" in found for found in options.values()), options
+def test_every_verb_and_subcommand_explains_itself(options: dict[str, list[str]]) -> None:
+    assert set(VERBS) <= set(options)
+    assert any(" " in name for name in options), "subcommands are looked at too"
+    assert all(found for found in options.values()), options
 
 
 def test_options_are_as_recorded(options: dict[str, list[str]]) -> None:
