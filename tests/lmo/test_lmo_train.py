@@ -25,7 +25,9 @@ def test_stopped_and_resumed_equals_straight_to_the_bit(tmp_path: Path) -> None:
     theirs, other_notes = read_checkpoint(tmp_path / "resumed" / CHECKPOINT)
     assert ours.keys() == theirs.keys()
     assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
-    assert {k: v for k, v in notes.items() if k != "seconds"} == {k: v for k, v in other_notes.items() if k != "seconds"}
+    assert {k: v for k, v in notes.items() if k != "seconds"} == {
+        k: v for k, v in other_notes.items() if k != "seconds"
+    }
     rows = [read_metrics(tmp_path / run / METRICS) for run in ("straight", "resumed")]
     assert [r["reward"] for r in rows[0]] == [r["reward"] for r in rows[1]]
     assert [r["step"] for r in rows[1]] == [1, 2, 3, 4]

@@ -16,7 +16,7 @@ from wbvla.core.errors import ArtefactError
 from wbvla.core.files import replaced
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.learner import Learner
-from wbvla.lmo.worlds import Progress
+from wbvla.lmo.worlds import Progress, load_tensors, tensors_of
 
 Metadata = dict[str, Any]
 
@@ -30,7 +30,7 @@ def save_checkpoint(
         tensors |= {f"{name}.{key}": value for key, value in model.state_dict().items()}
     for index, slots in learner.ppo.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in slots.items()}
-    tensors |= {f"env.{key}": value for key, value in env.state().items()}
+    tensors |= {f"env.{key}": value for key, value in environment_state(env).items()}
     tensors |= {f"obs.{key}": obs[key] for key in ("policy", "critic")}
     meta = {
         "iteration": iteration,
@@ -59,6 +59,23 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
+def environment_state(env: LmoEnvironment) -> dict[str, Tensor]:
+    """All that an environment needs to continue to the bit; its plants follow from seed and stage."""
+    out = {f"world.{name}": value for name, value in tensors_of(env.worlds).items()}
+    out |= {f"arm.{name}": value for name, value in tensors_of(env.arms.state).items()}
+    out |= {f"engine.{name}": value for name, value in env.engine.snapshot().items()}
+    return out | {"rng": env.rng.get_state()}
+
+
+def load_environment(env: LmoEnvironment, state: Mapping[str, Tensor]) -> None:
+    """Inverse of `environment_state`."""
+    load_tensors(env.worlds, part(state, "world."))
+    load_tensors(env.arms.state, part(state, "arm."))
+    env.engine.restore(part(state, "engine."))
+    env.rng.set_state(state["rng"])
+    env.look()
+
+
 def load_models(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     """Weights and observation statistics only: a warm start."""
     learner.actor.load_state_dict(part(tensors, "actor."))
@@ -78,7 +95,7 @@ def load_checkpoint(path: Path, learner: Learner, env: LmoEnvironment) -> tuple[
     for group in groups:
         group["lr"] = learner.ppo.learning_rate
     learner.ppo.optimizer.load_state_dict({"state": slots, "param_groups": groups})
-    env.load_state(part(tensors, "env."))
+    load_environment(env, part(tensors, "env."))
     env.progress = Progress(**meta["progress"])
     torch.set_rng_state(tensors["torch_rng"])
     obs = part(tensors, "obs.")

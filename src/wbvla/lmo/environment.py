@@ -28,10 +28,12 @@ from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
 from wbvla.lmo.randomize import Plants
 from wbvla.lmo.rewards import Frame, RewardScales, RewardWeights
+from wbvla.lmo.squat import LegReference, leaning_reference
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.worlds import Progress, load_tensors, new_worlds, tensors_of
+from wbvla.lmo.tally import Tally
+from wbvla.lmo.worlds import Progress, new_worlds, tensors_of
 from wbvla.robots.description import RobotSpec
-from wbvla.robots.kinematics import height_reference, squat_table
+from wbvla.robots.kinematics import squat_table
 from wbvla.sim.engine_mujoco import MujocoEngine
 from wbvla.sim.mjcf import MjcfOptions
 
@@ -45,16 +47,21 @@ class EnvironmentConfig:
     """The task, apart from what the stages change."""
 
     num_worlds: int = 1024
+    """robots that learn at once"""
     num_threads: int = 2
+    """CPU threads of the physics"""
     seed: int = 1
+    """of commands, plants, pushes and noise"""
     preset: str = "clock"
     """observation: `clock` or `paper`"""
     action_scale: float = 0.25
     """[rad] per unit of action"""
     action_clip: float = 5.0
+    """actions are clipped to this [-]"""
     target_margin_rad: float = 0.2
     """PD targets may pass a joint's limit by this: near the limit the drive needs it to push"""
     episode_s: float = 20.0
+    """longest episode [s]"""
     stall_s: float = 1.0
     """a walking robot that keeps a foot down this long is reset; 0 switches it off"""
     fall_gravity: float = -0.6
@@ -63,17 +70,24 @@ class EnvironmentConfig:
     """fallen when the root is this far below its reference [m]"""
     recover_s: float = 1.2
     """how long a pushed, standing robot may step [s]"""
-    recover_speed: float = 0.2
-    """a standing robot faster than this may step [m/s]"""
+    runaway_mps: float = 0.35
+    """a standing robot that goes faster than this, and was not pushed, is reset as fallen"""
     push_every_s: float = 4.0
     """mean time between pushes [s]"""
     randomize: bool = True
+    """draw plants, noise and pushes; off gives the nominal robot"""
     commands: CommandConfig = field(default_factory=CommandConfig)
+    """what is asked of the robot"""
     gait: GaitConfig = field(default_factory=GaitConfig)
+    """reference of the swing feet"""
     noise: NoiseConfig = field(default_factory=NoiseConfig)
+    """of the observation"""
     arms: ArmConfig = field(default_factory=ArmConfig)
+    """motion of the arms, which the controller must bear"""
     weights: RewardWeights = field(default_factory=RewardWeights)
+    """of the reward's terms"""
     scales: RewardScales = field(default_factory=RewardScales)
+    """widths of the reward's terms"""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -103,22 +117,20 @@ class LmoEnvironment:
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, config.num_worlds)
         self.progress = Progress(assist=1.0, feed_forward=1.0, falls_per_minute=-1.0, stage=0)
         self.worlds = new_worlds(config.num_worlds, self.num_actions, len(self.layout.qpos), model.nsensordata)
-        self.sums: dict[str, float] = {}
+        self.tally = Tally(config.num_worlds, self.dt_s)
         self._every = torch.arange(config.num_worlds)
         self.reset(self._every)
         self.worlds.age[:] = torch.randint(0, int(0.9 * self.episode_ticks), (config.num_worlds,), generator=self.rng)
         self.engine.step(1)
         self._sense()
-        self._look()
+        self.look()
 
     def _tables(self, spec: RobotSpec) -> None:
         """Constants of the robot as tensors."""
         table = squat_table(spec)
         self.num_actions = len(spec.lmo_joints)
         self.episode_ticks = round(self.config.episode_s * CONTROL_HZ)
-        self.reference_low = float(table.height_m[0])
-        self.reference_step = float(table.height_m[1] - table.height_m[0])
-        self.reference_rows = torch.tensor(height_reference(table, table.height_m), dtype=torch.float32)
+        self.leg_reference = LegReference(table.height_m, leaning_reference(spec, table))
         index = spec.indices(spec.lmo_joints)
         self.q_default = torch.tensor(spec.column("default")[index], dtype=torch.float32)
         lower, upper = (torch.tensor(spec.column(c)[index], dtype=torch.float32) for c in ("lower", "upper"))
@@ -136,12 +148,6 @@ class LmoEnvironment:
         self.actor_mirror = actor_mirror(spec, self.config.preset)
         self.critic_mirror = critic_mirror(spec, self.config.preset, self.layout.arm_names, self.layout.held_names)
 
-    def leg_reference(self, height_m: Float[Tensor, " n"]) -> Float[Tensor, "n lmo"]:
-        """Targets of the low-level joints for a stance height, linear between rows [rad]."""
-        place = ((height_m - self.reference_low) / self.reference_step).clamp(0, len(self.reference_rows) - 1.0001)
-        row, blend = place.long(), (place % 1.0)[:, None]
-        return (1 - blend) * self.reference_rows[row] + blend * self.reference_rows[row + 1]
-
     def enter(self, stage: Stage) -> None:
         """Take another stage of the curriculum; new plants are drawn when its ranges differ."""
         before, self.stage = self.stage, stage
@@ -154,8 +160,6 @@ class LmoEnvironment:
         if self.config.randomize:
             drawn = self.plants.draw(self.stage.plant, self.config.seed)
         self.plant = torch.tensor(drawn, dtype=torch.float32)
-
-    # ---- resets -------------------------------------------------------------------------------------------------
 
     def command(self, ids: Tensor) -> None:
         """New commands for some worlds."""
@@ -207,13 +211,11 @@ class LmoEnvironment:
         self.engine.state("ctrl")[ids[:, None], layout.ctrl] = q.double()
         self.worlds.targets[ids] = q[:, None]
 
-    # ---- senses -------------------------------------------------------------------------------------------------
-
     def _sense(self) -> None:
         """Take the engine's foot sensors over (resets write neutral ones)."""
         self.worlds.sensors.copy_(self.engine.output("sensordata"))
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Derive everything that observations and rewards need from the state."""
         qpos, qvel = self.engine.state("qpos").float(), self.engine.state("qvel").float()
         self.root_height, self.quat, self.twist = qpos[:, 2], qpos[:, 3:7], qvel[:, :6]
@@ -250,8 +252,6 @@ class LmoEnvironment:
         ]  # fmt: skip
         return torch.cat(parts, dim=1)
 
-    # ---- one tick -----------------------------------------------------------------------------------------------
-
     @torch.no_grad()
     def step(self, action: Float[Tensor, "world lmo"]) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
         """Observations, rewards, dones and `{"time_outs"}` after one control tick."""
@@ -265,7 +265,7 @@ class LmoEnvironment:
         self._disturb(reference)
         self._advance(self._targets())
         w.age += 1
-        self._look()
+        self.look()
         self._tick_clock()
         frame = self._frame(reference, action_2)
         reward, parts = rewards.total(frame, self.stage.apply(self.config.weights))
@@ -273,13 +273,13 @@ class LmoEnvironment:
         failed = fallen | stalled
         reward = reward * self.dt_s - self.config.scales.fall * failed
         timeout = (w.age >= self.episode_ticks) & ~failed
-        self._count(frame, parts, fallen, stalled)
+        self.tally.add(frame, parts, (fallen, stalled), w.flags, w.sbar)
         done = failed | timeout
         w.command_left_s -= self.dt_s
         if self.config.commands.resample:
             self.command(((w.command_left_s <= 0) & ~done).nonzero()[:, 0])
             self.reset(done.nonzero()[:, 0])
-            self._look()
+            self.look()
         return self.observations(), reward, done, {"time_outs": timeout}
 
     def _targets(self) -> Float[Tensor, "world joint"]:
@@ -337,8 +337,7 @@ class LmoEnvironment:
         w.heading_error += self.dt_s * (speed[:, 2] - reference[:, 2])
         planted = (self.contact | (self.feet.position_w[:, :, 2] < 0.015)) & moving[:, None]
         w.idle_s.copy_((w.idle_s + self.dt_s) * planted)
-        fast = (w.velocity_f[:, :2].norm(dim=1) > self.config.recover_speed) & ~moving
-        w.recover_s.copy_(torch.where(fast, self.config.recover_s / 2, (w.recover_s - self.dt_s).clamp(min=0)))
+        w.recover_s.copy_((w.recover_s - self.dt_s).clamp(min=0))
 
     def omega_z(self) -> Float[Tensor, " world"]:
         """Yaw rate [rad/s], of the body z-axis as in the observation."""
@@ -386,52 +385,11 @@ class LmoEnvironment:
         )
 
     def _ended(self) -> tuple[Bool[Tensor, " world"], Bool[Tensor, " world"]]:
-        """Fallen, and stalled: told to walk but one foot stays down."""
+        """Fallen (or going where nobody sent it), and stalled: told to walk but one foot stays down."""
         w, c = self.worlds, self.config
         fallen = (self.gravity[:, 2] > c.fall_gravity) | (self.root_height < w.height - c.fall_drop_m)
         fallen = fallen | ~torch.isfinite(self.root_height)
+        runaway = w.velocity_f[:, :2].norm(dim=1) > c.runaway_mps
+        fallen = fallen | (runaway & ~w.moving & (w.recover_s == 0))
         stalled = (w.idle_s.amax(1) > c.stall_s) & w.moving if c.stall_s > 0 else torch.zeros_like(fallen)
         return fallen, stalled
-
-    def _count(self, frame: Frame, parts: dict[str, Tensor], fallen: Tensor, stalled: Tensor) -> None:
-        """Sums for the log: rewards per term, falls, stalls, and errors of settled commands."""
-        add = {f"reward/{name}": float(value) for name, value in parts.items()}
-        add |= {"ticks": 1.0, "falls": float(fallen.sum()), "stalls": float(stalled.sum())}
-        settled = frame.moving & (self.worlds.sbar.abs().amax(1) > 0.9)
-        for axis, name in enumerate(("x", "y", "yaw")):
-            on = settled & (self.worlds.flags[:, axis] != 0)
-            add[f"error_{name}"] = float(frame.error_filtered[on, axis].abs().sum())
-            add[f"count_{name}"] = float(on.sum())
-        add["error_height"] = float(frame.height_error.abs().mean())
-        for name, value in add.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-
-    def drain_sums(self) -> dict[str, float]:
-        """Means since the last call; falls and stalls per robot-minute."""
-        sums, self.sums = self.sums, {}
-        ticks = max(1.0, sums.pop("ticks", 1.0))
-        minutes = ticks * self.config.num_worlds * self.dt_s / 60
-        out = {name: value / ticks for name, value in sums.items() if name.startswith(("reward/", "error_height"))}
-        for name in ("x", "y", "yaw"):
-            out[f"error_{name}"] = sums.get(f"error_{name}", 0.0) / max(1.0, sums.get(f"count_{name}", 0.0))
-        for name in ("falls", "stalls"):
-            out[f"{name}_per_minute"] = sums.get(name, 0.0) / minutes
-        return out
-
-    # ---- checkpoints --------------------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Tensor]:
-        """All that is needed to continue to the bit."""
-        out = {f"world.{name}": value.clone() for name, value in tensors_of(self.worlds).items()}
-        out |= {f"arm.{name}": value.clone() for name, value in tensors_of(self.arms.state).items()}
-        out |= {f"engine.{name}": value for name, value in self.engine.snapshot().items()}
-        return out | {"rng": self.rng.get_state()}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        part = lambda prefix: {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}  # noqa: E731
-        load_tensors(self.worlds, part("world."))
-        load_tensors(self.arms.state, part("arm."))
-        self.engine.restore(part("engine."))
-        self.rng.set_state(state["rng"])
-        self._look()

@@ -21,8 +21,9 @@ from wbvla.core.run import commit
 from wbvla.deploy.lmo import POLICY_FILE
 from wbvla.lmo.checkpoint import part, read_checkpoint
 from wbvla.lmo.environment import CONTROL_HZ, EnvironmentConfig
+from wbvla.lmo.squat import leaning_reference
 from wbvla.robots.description import RobotSpec
-from wbvla.robots.kinematics import height_reference, squat_table
+from wbvla.robots.kinematics import squat_table
 from wbvla.robots.platforms import load_robot
 
 EPS = 1e-2
@@ -105,7 +106,7 @@ def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
         "height_reference": {
             "low_m": float(table.height_m[0]),
             "step_m": float(table.height_m[1] - table.height_m[0]),
-            "rows": height_reference(table, table.height_m).tolist(),
+            "rows": leaning_reference(spec, table).tolist(),
         },
         "gait": {"frequency_hz": config.gait.frequency_hz, "active_above": config.gait.active_above},
         **{key: spec.column(field)[index].tolist() for key, field in columns.items()},

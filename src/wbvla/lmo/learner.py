@@ -25,14 +25,23 @@ class LearnerConfig:
     horizon: int = 24
     """ticks per world and iteration"""
     epochs: int = 4
+    """passes over each batch"""
     minibatches: int = 4
+    """parts of a batch"""
     hidden: tuple[int, ...] = (256, 128)
+    """widths of the hidden layers"""
     gamma: float = 0.99
+    """discount per control tick [-]"""
     gae_lambda: float = 0.95
+    """of the generalised advantage [-]"""
     clip: float = 0.2
+    """of the probability ratio and the value [-]"""
     max_grad_norm: float = 1.0
+    """gradients are scaled down to this norm"""
     initial_std: float = 0.6
+    """of the actions at the start [-]"""
     learning_rate: float = 1e-3
+    """at the start; then adapted to the KL divergence"""
     learning_rate_range: tuple[float, float] = (3e-5, 1.5e-3)
     """the rate falls by 1.5 above twice the stage's KL and rises by 1.3 below half of it, after each epoch"""
     last_layer_gain: float = 0.05
@@ -86,7 +95,8 @@ class Learner:
         self.ppo.entropy_coef = stage.entropy
         worlds = storage.num_envs // 2
         halves = (slice(0, worlds), slice(worlds, None))
-        self._mirror(storage, halves[iteration % 2])
+        mirrored = iteration % 2
+        self._mirror(storage, halves[mirrored])
         self.actor.obs_normalizer.eval()
         self.critic.obs_normalizer.eval()
         losses: dict[str, float] = {}
@@ -94,8 +104,9 @@ class Learner:
         for epoch in range(self.config.epochs):
             if epoch > 0:
                 self._mirror(storage, slice(None))
+                mirrored = 1 - mirrored
             losses = self.ppo.update()
-            kl = self._divergence(storage)
+            kl = self._divergence(storage, halves[1 - mirrored])
             self._step_learning_rate(kl, stage.target_kl)
         log_std = self.actor.get_parameter("distribution.log_std_param")
         with torch.no_grad():
@@ -117,11 +128,14 @@ class Learner:
         deviation[:, worlds] = deviation[:, worlds][..., self.action_mirror.index]
 
     @torch.no_grad()
-    def _divergence(self, storage: RolloutStorage) -> float:
-        """Mean KL(old || new) over every fifth sample."""
-        seen = storage.observations.flatten(0, 1)[::5]
+    def _divergence(self, storage: RolloutStorage, worlds: slice) -> float:
+        """Mean KL(old || new) over every third sample of worlds that are not mirrored.
+
+        Mirrored samples would add how unsymmetrical the policy is, which no learning rate can lower.
+        """
+        seen = storage.observations[:, worlds].flatten(0, 1)[::3]
         self.actor(seen, stochastic_output=True)
-        old = tuple(p.flatten(0, 1)[::5] for p in _old_distribution(storage))
+        old = tuple(p[:, worlds].flatten(0, 1)[::3] for p in _old_distribution(storage))
         return float(self.actor.get_kl_divergence(old, self.actor.output_distribution_params).mean())
 
     def _step_learning_rate(self, kl: float, target_kl: float) -> None:

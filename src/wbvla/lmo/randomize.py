@@ -37,6 +37,10 @@ class RandomizeConfig:
     """factor on their torque limit"""
 
 
+CENTRED = RandomizeConfig(torso_payload_kg=(-1.5, 1.5), empty_hands_share=0.5)
+"""around the bare robot, so that it is the bare one that walks without a bias"""
+
+
 class Plants:
     """Writes plants into an engine, each time from the values the model came with."""
 

@@ -114,7 +114,7 @@ class Training:
             noise = self.config.learner.initial_std * torch.randn(len(self.obs), self.env.num_actions)
             self.obs, *_ = self.env.step(noise)
             self.learner.warm_normalizers(self.obs)
-        self.env.drain_sums()
+        self.env.tally.drain()
 
     def iterate(self) -> dict[str, float | int]:
         """One rollout and update; returns what goes to the log."""
@@ -126,7 +126,7 @@ class Training:
         ended = time.perf_counter()
         self.iteration += 1
         self.seconds += ended - began
-        sums = self.env.drain_sums()
+        sums = self.env.tally.drain()
         self._fade(sums["falls_per_minute"] + sums["stalls_per_minute"])
         progress = self.env.progress
         return {
@@ -207,7 +207,7 @@ def _progress(training: Training, row: dict[str, float | int]) -> TrainingProgre
     return TrainingProgress(
         iteration=training.iteration,
         iterations=training.config.iterations,
-        env_steps=row["env_steps"],
+        env_steps=training.iteration * training.steps_per_iteration,
         env_steps_per_s=training.steps_per_iteration / per_iteration,
         remaining_s=per_iteration * (training.config.iterations - training.iteration),
         metrics=row,

@@ -14,7 +14,7 @@ from wbvla.deploy.lmo import LmoBatch, interpolate_rows, load_lmo
 from wbvla.lmo.observation import NoiseConfig
 from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, build_model
-from wbvla.lmo.randomize import Plants, RandomizeConfig
+from wbvla.lmo.randomize import CENTRED, Plants, RandomizeConfig
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.engine_mujoco import MujocoEngine
 from wbvla.sim.mjcf import MjcfOptions
@@ -49,7 +49,7 @@ class TrialConfig:
     """of the observation"""
     arms: ArmConfig = field(default_factory=ArmConfig)
     """motion of the arms"""
-    plant: RandomizeConfig = field(default_factory=RandomizeConfig)
+    plant: RandomizeConfig = CENTRED
     """ranges of the robot's properties"""
 
 

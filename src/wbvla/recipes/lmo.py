@@ -4,13 +4,11 @@ from dataclasses import replace
 
 from wbvla.lmo.environment import EnvironmentConfig
 from wbvla.lmo.learner import LearnerConfig
-from wbvla.lmo.randomize import RandomizeConfig
+from wbvla.lmo.randomize import CENTRED
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig
 from wbvla.recipes.registry import recipes
 
-CENTRED = RandomizeConfig(torso_payload_kg=(-1.5, 1.5), empty_hands_share=0.5)
-"""around the bare robot, so that it is the bare one that walks without a bias"""
 STAGES = (
     Stage(start_iteration=0),
     Stage(
@@ -24,12 +22,12 @@ STAGES = (
     ),
     Stage(
         start_iteration=725, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.3, plant=CENTRED,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.3, plant=CENTRED,
         smoothness=2.0, stillness=3.0,
     ),
     Stage(
         start_iteration=950, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.004, max_std=0.2, plant=CENTRED,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.006, max_std=0.2, plant=CENTRED,
         smoothness=3.0, stillness=3.0,
     ),
 )  # fmt: skip

@@ -1,0 +1,115 @@
+"""The low-level controller on the robot side: loads what fits, shapes commands, refuses what does not fit."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wbvla.core.command import Command
+from wbvla.core.contract import SUMS
+from wbvla.core.errors import ArtefactError, ContractMismatch
+from wbvla.core.files import sha256_of
+from wbvla.core.records import BodyState
+from wbvla.deploy.lmo import LmoController, LmoSettings, interpolate_rows
+from wbvla.deploy.runtime import Balancer
+from wbvla.robots.platforms import load_robot, shipped_lmo
+
+SPEC = load_robot("agibot_x2")
+SHIPPED = shipped_lmo("agibot_x2")
+
+
+def standing() -> BodyState:
+    num = len(SPEC.joint_names)
+    return BodyState(
+        time_s=0.0,
+        q=SPEC.column("default"),
+        dq=np.zeros(num),
+        torque=np.zeros(num),
+        gripper=np.ones(2),
+        gyro_b=np.zeros(3),
+        gravity_b=np.array([0.0, 0.0, -1.0]),
+    )
+
+
+def edited(folder: Path, **details: object) -> Path:
+    """A copy of the shipped artefact with another contract, hashes put right."""
+    shutil.copytree(SHIPPED, folder)
+    contract = json.loads((folder / "contract.json").read_text())
+    contract["details"] |= {k: v for k, v in details.items() if v is not None}
+    for key in [k for k, v in details.items() if v is None]:
+        del contract["details"][key]
+    (folder / "contract.json").write_text(json.dumps(contract))
+    names = sorted(p.name for p in folder.iterdir() if p.name != SUMS)
+    (folder / SUMS).write_text("".join(f"{sha256_of(folder / n)}  {n}\n" for n in names))
+    return folder
+
+
+def test_it_is_what_the_loop_asks_for() -> None:
+    controller = LmoController.load(SHIPPED, SPEC)
+    assert isinstance(controller, Balancer)
+    index = SPEC.indices(SPEC.lmo_joints)
+    assert controller.kp.tolist() == SPEC.column("kp")[index].tolist()
+    targets = controller.step(standing(), Command(height_m=SPEC.nominal_height_m))
+    assert targets.shape == (13,)
+    assert np.abs(targets - SPEC.column("default")[index]).max() < 1.0
+
+
+def test_height_is_slewed_and_kept_in_range() -> None:
+    controller = LmoController.load(SHIPPED, SPEC)
+    controller.reset(0.63)
+    controller.step(standing(), Command(height_m=0.5))
+    assert controller.height_m == pytest.approx(0.63 - controller.settings.shaping.height_slew_mps / 50.0)
+    for _ in range(100):
+        controller.step(standing(), Command(height_m=0.1))
+    assert controller.height_m == pytest.approx(SPEC.height_range_m[0])
+
+
+def test_same_state_same_answer_after_reset() -> None:
+    controller = LmoController.load(SHIPPED, SPEC)
+    walk = Command(s_x=1, height_m=0.63)
+    first = [controller.step(standing(), walk) for _ in range(20)]
+    controller.reset(SPEC.nominal_height_m)
+    second = [controller.step(standing(), walk) for _ in range(20)]
+    assert np.array_equal(first, second)
+    assert not np.allclose(first[5], first[19])
+
+
+def test_nan_in_gives_nan_out_for_the_safety_layer() -> None:
+    controller = LmoController.load(SHIPPED, SPEC)
+    state = standing()
+    object.__setattr__(state, "gyro_b", np.full(3, np.nan))
+    assert np.isnan(controller.step(state, Command(height_m=0.6))).any()
+
+
+def test_another_robot_is_refused_by_name() -> None:
+    with pytest.raises(ContractMismatch, match="agibot_x2"):
+        LmoController.load(SHIPPED, load_robot("unitree_g1"))
+    joint = replace(SPEC.joints[0], upper=9.0)
+    with pytest.raises(ContractMismatch, match="upper"):
+        LmoController.load(SHIPPED, replace(SPEC, joints=(joint, *SPEC.joints[1:])))
+
+
+def test_damaged_and_incomplete_artefacts_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="height_reference"):
+        LmoController.load(edited(tmp_path / "incomplete", height_reference=None), SPEC)
+    with pytest.raises(ArtefactError, match="needs 49 inputs"):
+        LmoController.load(edited(tmp_path / "preset", preset="paper"), SPEC)
+    broken = edited(tmp_path / "broken")
+    (broken / "policy.onnx").write_bytes(b"not a network")
+    with pytest.raises(ArtefactError, match=r"policy\.onnx"):
+        LmoController.load(broken, SPEC)
+
+
+def test_height_rows_are_linear_and_held_at_the_ends() -> None:
+    rows = np.array([[0.0], [1.0], [3.0]])
+    heights = np.array([0.0, 0.5, 0.55, 0.6, 0.7, 9.0])
+    got = interpolate_rows(rows, 0.5, 0.1, heights)[:, 0]
+    assert got == pytest.approx([0.0, 0.0, 0.5, 1.0, 3.0, 3.0], abs=1e-3)
+
+
+def test_contract_settings_name_what_is_missing() -> None:
+    with pytest.raises(ArtefactError, match="shaping"):
+        LmoSettings.from_contract({"preset": "clock"}, 50.0)
