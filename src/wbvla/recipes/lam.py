@@ -21,21 +21,21 @@ def tiny_loop(steps: int) -> LoopConfig:
 @recipes.register("tiny-lam-locomotion")
 def tiny_locomotion() -> LamTrainConfig:
     """A moving head camera at 48x48, pairs 0.6 s apart; a fifth of the run is unquantised."""
-    loop = tiny_loop(900)
-    model = LamConfig(stream="locomotion", cameras=(HEAD,), quantizer=QuantizerConfig(warmup_batches=180))
+    loop = tiny_loop(800)
+    model = LamConfig(stream="locomotion", cameras=(HEAD,), quantizer=QuantizerConfig(warmup_batches=160))
     return LamTrainConfig(model=model, loop=loop)
 
 
 @recipes.register("tiny-lam-manipulation")
 def tiny_manipulation() -> LamTrainConfig:
     """The head and both hand cameras side by side: a hand camera's view moves as the hand does."""
-    loop = tiny_loop(500)
+    loop = tiny_loop(600)
     model = LamConfig(
         stream="manipulation",
         cameras=(HEAD, LEFT, RIGHT),
-        height=48,
+        height=32,
         width=32,
-        quantizer=QuantizerConfig(warmup_batches=100),
+        quantizer=QuantizerConfig(warmup_batches=120),
     )
     return LamTrainConfig(model=model, loop=loop)
 
