@@ -154,7 +154,8 @@ def learn_latents(space: Workspace, bar: Bar, stream: str, dataset: Path) -> Out
         samples=quality.pairs,
     )
     used = ", ".join(f"{p:.1f}" for p in quality.perplexity)
-    made = f"a codebook of {config.model.quantizer.num_codes} codes, {words}; code gain {quality.code_gain.value:.2f}, perplexity {used}"
+    gain = f"code gain {quality.code_gain.value:.2f}, perplexity {used}"
+    made = f"a codebook of {config.model.quantizer.num_codes} codes, {words}; {gain}"
     return Outcome(made=made, where=str(trained.artefact), figure=figure, details={"passed": quality.passed})
 
 
