@@ -10,7 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 GL_CHOICE = VENV / "wbvla-gl"
 GL_BACKENDS = ("egl", "osmesa")
 GL_PACKAGES = ("libegl1", "libgles2", "libgl1", "libgl1-mesa-dri", "libosmesa6")
@@ -46,10 +45,10 @@ def torch_pin() -> str:
     return next(line for line in lines if line.startswith("torch=="))
 
 
-def torch_without_cuda(options: list[str]) -> bool:
-    """Whether pip, with these options, would take a torch that brings no CUDA packages; downloads nothing."""
+def torch_without_cuda() -> bool:
+    """Whether pip would take a torch that brings no CUDA packages; downloads nothing."""
     plan = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--dry-run", "--quiet"]
-    plan += ["--ignore-installed", "--no-deps", "--report", "-", torch_pin(), *options]
+    plan += ["--ignore-installed", "--no-deps", "--report", "-", torch_pin()]
     done = subprocess.run(plan, capture_output=True, text=True)
     if done.returncode != 0:
         return False
@@ -59,19 +58,15 @@ def torch_without_cuda(options: list[str]) -> bool:
 
 
 def install_packages() -> None:
-    """Everything in constraints.txt that the extra `all` asks for; torch's CPU build unless asked otherwise."""
+    """Everything in constraints.txt that the extra `all` asks for."""
     if not PYTHON.exists():
         say(f"making {VENV} with {sys.executable} ({sys.version.split()[0]})")
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    options: list[str] = []
-    if os.environ.get("WBVLA_TORCH") != "cuda" and not torch_without_cuda(options):
-        options = ["--extra-index-url", CPU_TORCH]
-        if not torch_without_cuda(options):
-            say(f"no CPU build of {torch_pin()} in reach (tried your package index and {CPU_TORCH}).")
-            say("With an NVIDIA GPU and room for 5 GB run: WBVLA_TORCH=cuda make setup")
-            raise SystemExit(1)
+    if not torch_without_cuda():
+        say(f"your package index has {torch_pin()} with CUDA only, some 5 GB. For the small CPU build stop here, set")
+        say("PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels (pytorch.org, Get Started) and run this again.")
     say("installing packages (some minutes the first time)")
-    pip("install", "-qq", *options, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[all]")
+    pip("install", "-qq", "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[all]")
 
 
 def draws(backend: str) -> bool:

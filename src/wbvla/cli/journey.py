@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -96,17 +97,17 @@ def _bar(console: Console, title: str) -> Iterator[Bar]:
 
 
 def _tell(outcome: dict[str, Any], console: Console) -> None:
-    console.print(f"    {outcome['made']}  [dim]{outcome['wall_s']:.0f} s[/dim]")
-    console.print(f"    [cyan]{outcome['where']}[/cyan]", soft_wrap=True)
+    console.print(f"    {escape(outcome['made'])}  [dim]{outcome['wall_s']:.0f} s[/dim]", soft_wrap=True)
+    console.print(f"    [cyan]{escape(outcome['where'])}[/cyan]", soft_wrap=True)
     if outcome["figure"]:
-        console.print(f"    {sentence(outcome['figure'])}")
+        console.print(f"    {sentence(outcome['figure'])}", soft_wrap=True)
 
 
 def sentence(figure: dict[str, Any]) -> str:
     """A figure and its baseline in words."""
     baseline = "not measured" if figure["baseline"] is None else f"{figure['baseline']:.3g}"
     return (
-        f"{figure['name']}: [bold]{figure['value']:.3g}[/bold]; {figure['baseline_name']}: {baseline} "
+        f"{escape(figure['name'])}: [bold]{figure['value']:.3g}[/bold]; {figure['baseline_name']}: {baseline} "
         f"({figure['better']} is better, n = {figure['samples']})"
     )
 
@@ -119,6 +120,6 @@ def summary(outcomes: list[dict[str, Any]]) -> Table:
         if figure:
             baseline = "not measured" if figure["baseline"] is None else f"{figure['baseline']:.3g}"
             value = f"{figure['value']:.3g}"
-            row = (figure["name"], value, f"{figure['baseline_name']}: {baseline}", str(figure["samples"]))
+            row = (escape(figure["name"]), value, f"{figure['baseline_name']}: {baseline}", str(figure["samples"]))
             table.add_row(outcome["title"], *row)
     return table

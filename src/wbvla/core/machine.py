@@ -107,7 +107,7 @@ def check_gpu() -> Finding:
         found=names or "none found",
         ok=bool(names),
         required=False,
-        remedy="tiny recipes run on the CPU; for full size: an NVIDIA driver and WBVLA_TORCH=cuda make setup",
+        remedy="tiny recipes run on the CPU; for full size: an NVIDIA driver and a CUDA build of torch in .venv",
     )
 
 
