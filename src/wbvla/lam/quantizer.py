@@ -14,7 +14,7 @@ from wbvla.core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizerConfig:
-    """Vector quantisation with the measures that keep a codebook alive: docs/lam.md has the ablation."""
+    """Vector quantisation with the measures that keep a codebook alive."""
 
     num_tokens: int = 4
     """codes per frame pair"""
