@@ -1,5 +1,6 @@
 """Records demonstrations: an observer that turns control ticks into frames, and episodes run until enough succeed."""
 
+import itertools
 import json
 import multiprocessing
 from collections import deque
@@ -132,7 +133,7 @@ def record_expert(
         on_progress(kept, episodes, f"{next_attempt} attempts")
         if kept >= episodes:
             return Tally(kept=kept, attempts=next_attempt, failures=count(failures))
-        for take in takes(task, seed * SEEDS_PER_RUN, next_attempt, config):
+        for take in takes(task, seed * SEEDS_PER_RUN + next_attempt, lambda: episodes - writer.num_episodes, config):
             next_attempt += 1
             if take.success:
                 write_take(writer, take, next_attempt)
@@ -193,26 +194,23 @@ def count(failures: list[dict[str, Any]]) -> dict[str, int]:
 # Attempts, one after the other or in several processes, always in the order of their seeds.
 
 
-def takes(task: str, first_seed: int, first_attempt: int, config: RecordConfig) -> Iterator[Take]:
-    """Endless attempts from `first_attempt` on."""
+def takes(task: str, first_seed: int, lacking: Callable[[], int], config: RecordConfig) -> Iterator[Take]:
+    """Attempts from `first_seed` on, without end; no more are under way than episodes are lacking."""
+    seeds = itertools.count(first_seed)
     if config.processes <= 1:
         stage = open_stage(task, config)
         try:
-            attempt = first_attempt
-            while True:
-                yield perform(stage, first_seed + attempt)
-                attempt += 1
+            for seed in seeds:
+                yield perform(stage, seed)
         finally:
             stage.close()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(config.processes, spawn, _enter, (task, config)) as pool:
         waiting: deque[Future[Take]] = deque()
-        attempt = first_attempt
         try:
             while True:
-                while len(waiting) < config.processes + 1:
-                    waiting.append(pool.submit(_perform_here, first_seed + attempt))
-                    attempt += 1
+                while len(waiting) < max(1, min(config.processes + 1, lacking())):
+                    waiting.append(pool.submit(_perform_here, next(seeds)))
                 yield waiting.popleft().result()
         finally:
             for future in waiting:

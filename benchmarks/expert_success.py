@@ -1,0 +1,118 @@
+"""How often the scripted expert succeeds: seeded attempts through the deployed loop, exact interval, failures sorted.
+
+python benchmarks/expert_success.py --task box-lift          # 50 seeds, writes docs/results/expert_box_lift.json
+python benchmarks/expert_success.py --quick                  # a few seeds, under a minute, writes nothing
+"""
+
+import json
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from wbvla.collect.expert import ExpertConfig
+from wbvla.collect.stage import Outcome, Stage, StageConfig
+from wbvla.core.contract import open_artefact
+from wbvla.core.files import write_json
+from wbvla.core.run import provenance
+from wbvla.evaluate.statistics import exact_rate
+from wbvla.evaluate.trials import TEST_SEED
+from wbvla.robots.platforms import shipped_lmo
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Measure the expert."""
+
+    task: str = "box-lift"
+    """task by name"""
+    trials: int = 50
+    """attempts"""
+    quick: bool = False
+    """4 attempts; nothing is written"""
+    perturbation: float = 0.0
+    """0 = as well as it can; recordings use 0.5"""
+    lmo: str = ""
+    """folder of a low-level controller; empty = the shipped one"""
+    processes: int = 2
+    """attempts at the same time"""
+
+
+_stages: list[Stage] = []
+
+
+def enter(config: StageConfig) -> None:
+    """Build the stage of this process."""
+    _stages.append(Stage(config))
+
+
+def attempt(seed: int) -> Outcome:
+    """One attempt in this process."""
+    return _stages[0].run(seed)
+
+
+def measure(options: Options) -> dict[str, Any]:
+    """All attempts and what they add up to."""
+    trials = 4 if options.quick else options.trials
+    expert = ExpertConfig(perturbation=options.perturbation)
+    config = StageConfig(task=options.task, lmo=options.lmo, expert=expert)
+    started, outcomes = time.perf_counter(), []
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, spawn, enter, (config,)) as pool:
+        for outcome in pool.map(attempt, range(TEST_SEED, TEST_SEED + trials)):
+            outcomes.append(outcome)
+            print(f"seed {outcome.seed}: {outcome.reason} after {outcome.duration_s:.1f} s", flush=True)
+    return summary(options, outcomes, time.perf_counter() - started)
+
+
+def summary(options: Options, outcomes: list[Outcome], wall_s: float) -> dict[str, Any]:
+    """The keys of the benchmark."""
+    rate = exact_rate(sum(o.success for o in outcomes), len(outcomes))
+    failures = [o.reason for o in outcomes if not o.success]
+    done = [o.duration_s for o in outcomes if o.success]
+    simulated = sum(o.duration_s for o in outcomes)
+    goals = outcomes[0].subgoals_s
+    lmo = Path(options.lmo) if options.lmo else shipped_lmo("agibot_x2")
+    return {
+        "task": options.task,
+        "trials": rate.trials,
+        "success": rate.value,
+        "ci_low": rate.low,
+        "ci_high": rate.high,
+        "subgoals": {g: sum(o.subgoals_s[g] is not None for o in outcomes) / len(outcomes) for g in goals},
+        "failures": {reason: failures.count(reason) for reason in sorted(set(failures))},
+        "falls": failures.count("fell") / len(outcomes),
+        "mean_time_s": float(np.mean(done)) if done else None,
+        "first_grasp": sum(o.success and o.attempts == 1 for o in outcomes) / len(outcomes),
+        "perturbation": options.perturbation,
+        "sim_speed": simulated / wall_s,
+        "first_seed": TEST_SEED,
+        "lmo": open_artefact(lmo, "lmo").digest[:16],
+        "attempts": [
+            {"seed": o.seed, "reason": o.reason, "time_s": round(o.duration_s, 2), "grasps": o.attempts}
+            for o in outcomes
+        ],
+    }
+
+
+def main() -> None:
+    """Measure, print, and write the long form."""
+    options = tyro.cli(Options)
+    figures = measure(options)
+    if not options.quick and options.perturbation == 0.0 and not options.lmo:
+        name = f"expert_{options.task.replace('-', '_')}.json"
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        write_json(RESULTS / name, {**figures, **provenance()})
+        print(f"written to docs/results/{name}")
+    print(json.dumps({k: v for k, v in figures.items() if k != "attempts"}))
+
+
+if __name__ == "__main__":
+    main()
