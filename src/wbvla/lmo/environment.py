@@ -28,12 +28,11 @@ from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
 from wbvla.lmo.randomize import Plants
 from wbvla.lmo.rewards import Frame, RewardScales, RewardWeights
-from wbvla.lmo.squat import LegReference, leaning_reference
+from wbvla.lmo.squat import LegReference, squat_reference
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.tally import Tally
 from wbvla.lmo.worlds import Progress, new_worlds, tensors_of
 from wbvla.robots.description import RobotSpec
-from wbvla.robots.kinematics import squat_table
 from wbvla.sim.engine_mujoco import MujocoEngine
 from wbvla.sim.mjcf import MjcfOptions
 
@@ -127,10 +126,9 @@ class LmoEnvironment:
 
     def _tables(self, spec: RobotSpec) -> None:
         """Constants of the robot as tensors."""
-        table = squat_table(spec)
         self.num_actions = len(spec.lmo_joints)
         self.episode_ticks = round(self.config.episode_s * CONTROL_HZ)
-        self.leg_reference = LegReference(table.height_m, leaning_reference(spec, table))
+        self.leg_reference = LegReference(squat_reference(spec))
         index = spec.indices(spec.lmo_joints)
         self.q_default = torch.tensor(spec.column("default")[index], dtype=torch.float32)
         lower, upper = (torch.tensor(spec.column(c)[index], dtype=torch.float32) for c in ("lower", "upper"))

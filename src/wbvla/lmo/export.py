@@ -21,9 +21,8 @@ from wbvla.core.run import commit
 from wbvla.deploy.lmo import POLICY_FILE
 from wbvla.lmo.checkpoint import part, read_checkpoint
 from wbvla.lmo.environment import CONTROL_HZ, EnvironmentConfig
-from wbvla.lmo.squat import leaning_reference
+from wbvla.lmo.squat import squat_reference
 from wbvla.robots.description import RobotSpec
-from wbvla.robots.kinematics import squat_table
 from wbvla.robots.platforms import load_robot
 
 EPS = 1e-2
@@ -89,7 +88,7 @@ def parity(actor: Mapping[str, Tensor], content: bytes, num: int = 10_000, seed:
 def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
     """All that the robot must know to run the network as it was trained."""
     index = spec.indices(spec.lmo_joints)
-    table = squat_table(spec)
+    squat = squat_reference(spec)
     columns = {"default_q": "default", "lower": "lower", "upper": "upper", "kp": "kp", "kd": "kd"}
     clock = ["sin", "cos"] if config.preset == "clock" else []
     joints = [f"{kind}:{name}" for kind in ("q", "dq", "action") for name in spec.lmo_joints]
@@ -104,9 +103,9 @@ def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
         "action_clip": config.action_clip,
         "target_margin_rad": config.target_margin_rad,
         "height_reference": {
-            "low_m": float(table.height_m[0]),
-            "step_m": float(table.height_m[1] - table.height_m[0]),
-            "rows": leaning_reference(spec, table).tolist(),
+            "low_m": squat.low_m,
+            "step_m": squat.step_m,
+            "rows": [list(row) for row in squat.rows],
         },
         "gait": {"frequency_hz": config.gait.frequency_hz, "active_above": config.gait.active_above},
         **{key: spec.column(field)[index].tolist() for key, field in columns.items()},

@@ -4,6 +4,9 @@ The robot's squat table keeps the pelvis upright; at its lowest rows the ankle c
 moves back over the heels, and a controller that starts from there learns to creep backwards instead of to squat.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -11,7 +14,7 @@ from torch import Tensor
 
 from wbvla.core.errors import ConfigError
 from wbvla.robots.description import RobotSpec
-from wbvla.robots.kinematics import SquatTable, centre_of_mass, height_reference, link_poses
+from wbvla.robots.kinematics import SquatTable, centre_of_mass, height_reference, link_poses, squat_table
 
 COM_AHEAD_M = 0.03
 """of the ankles, as in the squat table [m]"""
@@ -19,12 +22,32 @@ MAX_LEAN = 0.6
 """[rad]"""
 
 
+@dataclass(frozen=True)
+class SquatReference:
+    """Targets of the low-level joints at evenly spaced heights."""
+
+    low_m: float
+    """stance height of the first row [m]"""
+    step_m: float
+    rows: tuple[tuple[float, ...], ...]
+    """[rad]"""
+
+
+@lru_cache(maxsize=8)
+def squat_reference(spec: RobotSpec) -> SquatReference:
+    """Solved once per robot and process (it takes about a second)."""
+    table = squat_table(spec)
+    rows = leaning_reference(spec, table).tolist()
+    step = float(table.height_m[1] - table.height_m[0])
+    return SquatReference(float(table.height_m[0]), step, tuple(tuple(row) for row in rows))
+
+
 class LegReference:
     """The same table for batched tensors: linear between rows, held beyond the ends."""
 
-    def __init__(self, height_m: Float[np.ndarray, " row"], rows: Float[np.ndarray, "row lmo"]) -> None:
-        self._low, self._step = float(height_m[0]), float(height_m[1] - height_m[0])
-        self._rows = torch.tensor(rows, dtype=torch.float32)
+    def __init__(self, reference: SquatReference) -> None:
+        self._low, self._step = reference.low_m, reference.step_m
+        self._rows = torch.tensor(reference.rows, dtype=torch.float32)
 
     def __call__(self, height_m: Float[Tensor, " world"]) -> Float[Tensor, "world lmo"]:
         """Targets of the low-level joints for stance heights [rad]."""
