@@ -15,11 +15,13 @@ from jaxtyping import Float32
 
 from wbvla.collect.expert import ExpertConfig
 from wbvla.collect.stage import Stage, StageConfig
+from wbvla.core.contract import require_match
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
 from wbvla.core.records import Tick
 from wbvla.core.run import plain
 from wbvla.data.features import ACTION, IMAGE, STATE, SUCCESS, contract_for, features_for, state_vector
+from wbvla.data.format import CONTRACT
 from wbvla.data.writer import DatasetConfig, DatasetWriter
 from wbvla.robots.platforms import load_robot
 
@@ -127,7 +129,11 @@ def record_expert(
     DataError when the expert fails too often, ContractMismatch when the folder holds another recording.
     """
     config = config or RecordConfig()
-    with DatasetWriter.resume(folder, dataset_config(task, seed, config)) as writer:
+    wanted = dataset_config(task, seed, config)
+    if (folder / CONTRACT).is_file():
+        there = json.loads((folder / CONTRACT).read_text())
+        require_match(f"recording {folder}", wanted.contract["recording"], there.get("recording", {}))
+    with DatasetWriter.resume(folder, wanted) as writer:
         failures, next_attempt = read_attempts(folder, writer.num_episodes)
         kept = writer.num_episodes
         on_progress(kept, episodes, f"{next_attempt} attempts")
