@@ -123,8 +123,10 @@ def learning_curve(run: Path, upto: int) -> list[dict[str, Any]]:
     return [{key: round(row[key], 6) for key in keys} for row in rows]
 
 
-def export(checkpoint: Path, config: EnvironmentConfig, folder: Path, recipe: str, seed: int) -> Artefact:
-    """Write an `lmo` artefact; raises ArtefactError when the policy still leans on training help or parity fails."""
+def export(
+    checkpoint: Path, config: EnvironmentConfig, folder: Path, recipe: str, seed: int, note: str = ""
+) -> Artefact:
+    """Write an `lmo` artefact, `note` on its card; raises ArtefactError when the policy still leans on training help or parity fails."""
     tensors, meta = read_checkpoint(checkpoint)
     progress = meta["progress"]
     if progress["assist"] > 0 or progress["feed_forward"] > 0:
@@ -146,6 +148,7 @@ def export(checkpoint: Path, config: EnvironmentConfig, folder: Path, recipe: st
         "training_seconds": round(meta["seconds"], 1),
         "commit": commit(),
         "parity": difference,
+        "note": note,
     }
     run = checkpoint.parent / "run.json"
     resolved = json.loads(run.read_text()) if run.is_file() else {}
@@ -173,7 +176,7 @@ real robot.
   {facts["env_steps"] / 1e6:.1f}e6 steps, {facts["training_seconds"] / 60:.0f} minutes, source {facts["commit"]}
 - largest difference between torch and ONNX on 10,000 random observations: {facts["parity"]:.1e}
 - make it again: `wbvla train {facts["recipe"]}`, then `wbvla lmo export`; measure it: `python benchmarks/lmo_random.py`
-
+{facts["note"]}
 Learning curve (with exploration noise, pushes and the stage's disturbances; errors of settled commands, filtered):
 
 | steps 1e6 | minutes | falls / robot-minute | x m/s | y m/s | yaw rad/s | stage |

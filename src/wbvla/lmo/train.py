@@ -175,12 +175,14 @@ def train(
     on_iteration: OnIteration | None = None,
     stop_after: int | None = None,
     warm_start: Path | None = None,
+    watch: Callable[["Training"], None] | None = None,
 ) -> Path:
     """Train, or continue, in `folder`; returns the path of the last checkpoint.
 
     Args:
         on_iteration: called after each iteration, for progress bars.
         stop_after: leave after this iteration (a later call continues); None for all.
+        watch: called after each iteration with the live run, to film it; must leave the run as it is.
         warm_start: checkpoint whose weights and statistics to start from (a fresh schedule; not a resume).
     """
     training = Training(config, folder)
@@ -197,6 +199,8 @@ def train(
                 training.save()
             if on_iteration is not None:
                 on_iteration(_progress(training, row))
+            if watch is not None:
+                watch(training)
     finally:
         log.close()
     return folder / CHECKPOINT

@@ -36,8 +36,8 @@ STAGES = (
 
 @recipes.register("x2-lmo")
 def x2_lmo() -> LmoConfig:
-    """The controller that is shipped: about 30e6 steps, an hour on 2 CPU cores."""
-    return LmoConfig(robot="agibot_x2", iterations=1150, stages=STAGES)
+    """The controller that is shipped: 27e6 steps, an hour on 2 CPU cores."""
+    return LmoConfig(robot="agibot_x2", iterations=1100, stages=STAGES)
 
 
 @recipes.register("x2-lmo-paper")
