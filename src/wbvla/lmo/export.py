@@ -126,7 +126,10 @@ def learning_curve(run: Path, upto: int) -> list[dict[str, Any]]:
 def export(
     checkpoint: Path, config: EnvironmentConfig, folder: Path, recipe: str, seed: int, note: str = ""
 ) -> Artefact:
-    """Write an `lmo` artefact, `note` on its card; raises ArtefactError when the policy still leans on training help or parity fails."""
+    """Write an `lmo` artefact, `note` on its card.
+
+    Raises ArtefactError when the policy still leans on training help or ONNX and torch differ.
+    """
     tensors, meta = read_checkpoint(checkpoint)
     progress = meta["progress"]
     if progress["assist"] > 0 or progress["feed_forward"] > 0:
