@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from wbvla.cli.journey import summary, travel
-from wbvla.cli.stations import Workspace, all_stations, shipped
+from wbvla.cli.stations import all_stations, open_workspace
 from wbvla.core.contract import differences
 from wbvla.core.errors import ConfigError
 from wbvla.core.files import write_json
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     console = Console()
     facts = provenance()
     console.print(f"[bold]wbvla demo[/bold]  commit {facts['commit']}, {facts['cpu']}, {facts['cores']} cores")
-    space = Workspace(root=options.workspace, config=options.demo, lmo=shipped(options.demo))
+    space = open_workspace(options.workspace, options.demo, options.from_scratch)
     outcomes = travel(all_stations(space), space.outcomes(), console)
     console.print(summary(outcomes))
     console.print(f"report: [cyan]{space.report / 'report.html'}[/cyan]", soft_wrap=True)

@@ -10,15 +10,20 @@ import numpy as np
 
 from wbvla.cli.eval import experts
 from wbvla.cli.journey import Bar, Figure, Outcome, Station
+from wbvla.cli.live_lmo import Filming
 from wbvla.cli.record import record_expert
 from wbvla.collect.egovideo import record_egovideo
 from wbvla.core.errors import ContractMismatch
+from wbvla.core.metrics import read_metrics
 from wbvla.data.reader import Dataset
 from wbvla.deploy.bundle import open_bundle, write_bundle
 from wbvla.evaluate.campaign import Assignment, evaluate_bundle
 from wbvla.lam import label as labelling
 from wbvla.lam import train as lam
+from wbvla.lmo import train as lmo
+from wbvla.lmo.export import export
 from wbvla.lmo.protocol import DIRECTIONS, walk_and_stop
+from wbvla.lmo.train import TrainingProgress
 from wbvla.lmo.trial import TrialConfig
 from wbvla.recipes.catalogue import load_recipe
 from wbvla.recipes.demo import DemoConfig
@@ -39,6 +44,9 @@ class Workspace:
     config: DemoConfig
     lmo: Path
     """artefact of the low-level controller in use"""
+
+    from_scratch: bool = False
+    """whether the low-level controller is trained here too"""
 
     @property
     def egovideo(self) -> Path:
@@ -75,7 +83,37 @@ def all_stations(space: Workspace) -> list[Station]:
         ("bundle", "join what is deployed", bind),
         ("evaluation", "trials through the deployed loop", evaluate),
     )
+    if space.from_scratch:
+        steps = (("lmo-training", "low-level controller: learn to walk", train_lmo), *steps)
     return [Station(name=n, title=t, run=lambda bar, run=run: run(space, bar)) for n, t, run in steps]
+
+
+def train_lmo(space: Workspace, bar: Bar) -> Outcome:
+    """PPO from nothing; the curve and a strip of pictures are redrawn as it learns."""
+    folder, spec, config = space.root / "lmo-run", load_robot(space.config.robot), load_recipe("x2-lmo")
+    folder.mkdir(parents=True, exist_ok=True)
+    filming = Filming(spec, folder)
+
+    def show(progress: TrainingProgress) -> None:
+        reward, falls = progress.metrics["reward"], progress.metrics["falls_per_minute"]
+        words = f"{progress.env_steps_per_s:.0f} steps/s, reward {reward:.2f}, {falls:.1f} falls per robot-minute"
+        bar.advance_to(progress.iteration, progress.iterations, words)
+
+    try:
+        checkpoint = lmo.train(config, folder, show, watch=filming.watch)
+    finally:
+        filming.close()
+    made = export(checkpoint, config.environment, space.lmo, "x2-lmo", config.seed)
+    rows = read_metrics(folder / lmo.METRICS)
+    figure = Figure(
+        name="reward per tick",
+        value=rows[-1]["reward"],
+        baseline_name="the first iteration",
+        baseline=rows[0]["reward"],
+        samples=rows[-1]["env_steps"],
+    )
+    words = f"a controller from {rows[-1]['env_steps'] / 1e6:.1f}e6 steps; curve.png, strip.png and films as it learned"
+    return Outcome(made=words, where=f"{made.folder}, {folder}", figure=figure)
 
 
 def measure_lmo(space: Workspace, bar: Bar) -> Outcome:
@@ -203,7 +241,7 @@ def learn_codes(space: Workspace, bar: Bar) -> Outcome:
     trained = pretrain.train(load_recipe("tiny-vla-pretrain"), folder, sets, follow(bar, "pictures and words"))
     figure = _codes(trained.figures)
     made = "a Prismatic-layout VLA that predicts both code streams: " + ", ".join(
-        f"{k} {v:.2f}" for k, v in trained.figures.items()
+        f"{k} {v:.2f}" for k, v in trained.figures.items() if k != "frames"
     )
     return Outcome(made=made, where=str(trained.artefact), figure=figure, details=dict(trained.figures))
 
@@ -273,6 +311,7 @@ def _earlier(space: Workspace) -> list[dict[str, Any]]:
     return [json.loads(f.read_text()) for f in files if f.is_file()]
 
 
-def shipped(config: DemoConfig) -> Path:
-    """The low-level controller that comes with the package."""
-    return shipped_lmo(config.robot)
+def open_workspace(root: Path, config: DemoConfig, from_scratch: bool) -> Workspace:
+    """A workspace with the low-level controller that comes with the package, or with one that is trained in it."""
+    lmo_folder = root / "lmo" if from_scratch else shipped_lmo(config.robot)
+    return Workspace(root=root, config=config, lmo=lmo_folder, from_scratch=from_scratch)
