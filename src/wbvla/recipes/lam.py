@@ -28,13 +28,17 @@ def tiny_locomotion() -> LamTrainConfig:
 
 @recipes.register("tiny-lam-manipulation")
 def tiny_manipulation() -> LamTrainConfig:
-    """The head and both hand cameras side by side: a hand camera's view moves as the hand does."""
+    """Both hand cameras side by side: their view moves as the hands do, in the head's the arms are a few pixels.
+
+    On 12 demonstrations (2 held out, 250 steps of 32, one seed) a linear read-out of arm joint velocities from the
+    codes explained .63 of the variance, against .47 with the head beside the hands and .32 with the head alone.
+    """
     loop = tiny_loop(600)
     model = LamConfig(
         stream="manipulation",
-        cameras=(HEAD, LEFT, RIGHT),
+        cameras=(LEFT, RIGHT),
         height=32,
-        width=32,
+        width=48,
         quantizer=QuantizerConfig(warmup_batches=120),
     )
     return LamTrainConfig(model=model, loop=loop)
