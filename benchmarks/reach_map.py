@@ -4,6 +4,7 @@ python benchmarks/reach_map.py            # writes docs/results/reach_map.json a
 python benchmarks/reach_map.py --quick    # coarse, under a minute, writes nothing
 """
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from wbvla.core.files import write_json
 from wbvla.core.rotation import quat_conjugate, quat_from_rpy, quat_rotate
 from wbvla.core.run import provenance
 from wbvla.robots.description import CameraFacts, RobotSpec
-from wbvla.robots.kinematics import height_reference, link_poses, squat_table
+from wbvla.robots.kinematics import SquatTable, height_reference, link_poses, squat_table
 from wbvla.robots.platforms import load_robot
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -46,10 +47,16 @@ class Options:
     """robot by name"""
 
 
+@functools.cache
+def squat(robot: str) -> SquatTable:
+    """The robot's squat table; it takes a second to solve."""
+    return squat_table(load_robot(robot))
+
+
 def posture(spec: RobotSpec, stance_m: float, head_pitch: float) -> Float[np.ndarray, " joint"]:
     """Standing at a height with the head pitched."""
     q = spec.column("default")
-    q[spec.indices(spec.lmo_joints)] = height_reference(squat_table(spec), np.array(stance_m))
+    q[spec.indices(spec.lmo_joints)] = height_reference(squat(spec.name), np.array(stance_m))
     q[spec.indices(("head_pitch_joint",))] = head_pitch
     return q
 
