@@ -186,17 +186,17 @@ def draw_visibility(rows: list[dict[str, Any]], path: Path) -> None:
 
 def draw_reach(found: dict[str, Any], path: Path) -> None:
     """Where both hands reach a box, over the floor, for three stance heights."""
-    figure, axes = plt.subplots(1, len(STANCES), figsize=(11, 3.8), sharey=True)
+    figure, axes = plt.subplots(1, len(STANCES), figsize=(11, 3.8), sharey=True, layout="constrained")
     xs, zs = np.array(found["distance_m"]), np.array(found["above_torso_m"])
     for axis, stance in zip(axes, STANCES):
         share = np.mean([[np.array(g) for g in by.values()] for by in found["reached"].values()], axis=(0, 1))
         heights = zs + found["torso_above_pelvis_m"] + stance
         mesh = axis.pcolormesh(xs, heights, share.T, cmap="YlGn", vmin=0, vmax=1, shading="nearest")
-        axis.plot(0.33, 0.595, "o", color="#e76f51", label="box-lift: box centre where it is grasped")
+        axis.plot(0.33, 0.595, "o", color="#e76f51", label="box-lift, at its grasp")
         axis.set_title(f"stance {stance:.2f} m", fontsize=9)
         axis.set_xlabel("pelvis to grasp point [m]")
     axes[0].set_ylabel("grasp point above the floor [m]")
-    axes[0].legend(fontsize=7, loc="lower left")
+    axes[0].legend(fontsize=7, loc="lower right")
     figure.colorbar(mesh, ax=axes, label="share of widths and offsets reached")
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -223,6 +223,7 @@ def main() -> None:
     print("\n".join(table(rows)))
     share = float(np.mean([np.mean(g) for by in found["reached"].values() for g in by.values()]))
     if not options.quick:
+        (DOCS / "images").mkdir(parents=True, exist_ok=True)
         (DOCS / "results").mkdir(parents=True, exist_ok=True)
         write_json(DOCS / "results" / "reach_map.json", {"visibility": rows, "reach": found, **provenance()})
         draw_visibility(rows, DOCS / "images" / "reach_visibility.png")
