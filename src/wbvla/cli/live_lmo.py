@@ -82,8 +82,9 @@ class Filming:
 
     @staticmethod
     def _encode(path: Path, frames: list[Frame]) -> None:
+        height, width = frames[0].shape[:2]
         with replaced(path) as aside:
-            writer = VideoWriter(aside, *frames[0].shape[:2], FILM_HZ, VideoCodec())
+            writer = VideoWriter(aside, height, width, FILM_HZ, VideoCodec())
             for frame in frames:
                 writer.add(frame)
             writer.close()

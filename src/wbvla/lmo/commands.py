@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class CommandConfig:
-    """Shares and ranges of sampled commands (lmo.md 9.3; HOMIE never mixes walking and squatting)."""
+    """Shares and ranges of sampled commands (docs/lmo.md; HOMIE never mixes walking and squatting)."""
 
     stand_share: float = 0.2
     """[-]"""

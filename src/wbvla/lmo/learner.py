@@ -20,7 +20,7 @@ GROUPS = {"actor": ["policy"], "critic": ["critic"]}
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
-    """PPO as validated on this task (lmo.md 9.3)."""
+    """PPO as validated on this task (docs/lmo.md)."""
 
     horizon: int = 24
     """ticks per world and iteration"""

@@ -26,7 +26,7 @@ Mirror = tuple[tuple[int, ...], tuple[float, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseConfig:
-    """Half widths of uniform noise on the controller's senses (lmo.md 9.3)."""
+    """Half widths of uniform noise on the controller's senses (docs/lmo.md)."""
 
     omega: float = 0.15
     """[rad/s]"""

@@ -16,7 +16,7 @@ FEET = ("left", "right")
 
 
 def training_options(spec: RobotSpec) -> MjcfOptions:
-    """Head and wrists welded for speed, their mass kept; the waist stays free (lmo.md 9.5: welding it hides falls)."""
+    """Head and wrists welded for speed, their mass kept; the waist stays free (docs/lmo.md: welding it hides falls)."""
     wrists = tuple(name for name in spec.arm_joints if "wrist" in name)
     return replace(TRAINING, welded=(*spec.head_joints, *wrists))
 

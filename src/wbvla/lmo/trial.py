@@ -25,7 +25,7 @@ FULL = MjcfOptions(visuals=False, cameras=False, grippers=False, colliders=False
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
-    """How hard the bench is (lmo.md 9.3)."""
+    """How hard the bench is (docs/lmo.md)."""
 
     num_robots: int = 100
     """robots that are tried at once"""
