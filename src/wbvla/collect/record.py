@@ -15,15 +15,17 @@ from jaxtyping import Float32
 
 from wbvla.collect.expert import ExpertConfig
 from wbvla.collect.stage import Stage, StageConfig
-from wbvla.core.contract import require_match
+from wbvla.core.contract import open_artefact, require_match
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
 from wbvla.core.records import Tick
 from wbvla.core.run import plain
+from wbvla.data.dataset_stats import write_stats
 from wbvla.data.features import ACTION, IMAGE, STATE, SUCCESS, contract_for, features_for, state_vector
 from wbvla.data.format import CONTRACT
+from wbvla.data.reader import Dataset
 from wbvla.data.writer import DatasetConfig, DatasetWriter
-from wbvla.robots.platforms import load_robot
+from wbvla.robots.platforms import load_robot, shipped_lmo
 
 FPS = 10
 SEEDS_PER_RUN = 10_000
@@ -133,29 +135,61 @@ def record_expert(
     if (folder / CONTRACT).is_file():
         there = json.loads((folder / CONTRACT).read_text())
         require_match(f"recording {folder}", wanted.contract["recording"], there.get("recording", {}))
+    run = _Run(folder, task, episodes, seed, on_progress, config)
+    interrupted = False
     with DatasetWriter.resume(folder, wanted) as writer:
-        failures, next_attempt = read_attempts(folder, writer.num_episodes)
-        kept = writer.num_episodes
-        on_progress(kept, episodes, f"{next_attempt} attempts")
-        if kept >= episodes:
-            return Tally(kept=kept, attempts=next_attempt, failures=count(failures))
-        for take in takes(task, seed * SEEDS_PER_RUN + next_attempt, lambda: episodes - writer.num_episodes, config):
-            next_attempt += 1
-            if take.success:
-                write_take(writer, take, next_attempt)
-                kept = writer.num_episodes
-            else:
-                failures.append({"seed": take.seed, "reason": take.reason})
-            write_json(folder / TALLY, {"attempts": next_attempt, "failures": failures})
-            on_progress(kept, episodes, f"{kept} of {next_attempt} attempts succeeded")
-            if kept >= episodes:
-                break
-            if len(failures) > 10 and next_attempt > config.attempts_per_episode * max(kept, 1):
-                raise DataError(
-                    f"the expert succeeded in only {kept} of {next_attempt} attempts at {task!r} "
-                    f"({count(failures)}); measure it with benchmarks/expert_success.py"
-                )
-    return Tally(kept=kept, attempts=next_attempt, failures=count(failures))
+        try:
+            tally = run.record(writer)
+        except KeyboardInterrupt:  # close the dataset as after a whole run, statistics included
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    if Dataset(folder).num_frames != counted_frames(folder):
+        write_stats(folder)
+    return tally
+
+
+class _Run:
+    """One call of `record_expert`."""
+
+    def __init__(
+        self, folder: Path, task: str, episodes: int, seed: int, on_progress: Progress, config: RecordConfig
+    ) -> None:
+        self._folder, self._task, self._episodes, self._seed = folder, task, episodes, seed
+        self._show, self._config = on_progress, config
+        self._lmo = open_artefact(shipped_lmo(config.robot), "lmo").digest
+
+    def record(self, writer: DatasetWriter) -> Tally:
+        """Attempts until the writer holds enough episodes."""
+        failures, attempt = read_attempts(self._folder, writer.num_episodes)
+        self._show(writer.num_episodes, self._episodes, f"{attempt} attempts")
+        if writer.num_episodes < self._episodes:
+            first = self._seed * SEEDS_PER_RUN + attempt
+            for take in takes(self._task, first, lambda: self._episodes - writer.num_episodes, self._config):
+                attempt += 1
+                if take.success:
+                    write_take(writer, take, attempt, self._lmo)
+                else:
+                    failures.append({"seed": take.seed, "reason": take.reason})
+                self._account(writer.num_episodes, attempt, failures)
+                if writer.num_episodes >= self._episodes:
+                    break
+        return Tally(kept=writer.num_episodes, attempts=attempt, failures=count(failures))
+
+    def _account(self, kept: int, attempts: int, failures: list[dict[str, Any]]) -> None:
+        """Write down and show where we are; raises DataError when too few attempts succeed."""
+        write_json(self._folder / TALLY, {"attempts": attempts, "failures": failures})
+        self._show(kept, self._episodes, f"{kept} of {attempts} attempts succeeded")
+        if len(failures) > 10 and attempts > self._config.attempts_per_episode * max(kept, 1):
+            raise DataError(
+                f"the expert succeeded in only {kept} of {attempts} attempts at {self._task!r} "
+                f"({count(failures)}); measure it with benchmarks/expert_success.py"
+            )
+
+
+def counted_frames(folder: Path) -> int:
+    """Frames that the dataset's statistics were made over; a kill before the end leaves them behind."""
+    return int(Dataset(folder).stats.get("index", {}).get("count", [0])[0])
 
 
 def dataset_config(task: str, seed: int, config: RecordConfig) -> DatasetConfig:
@@ -180,14 +214,14 @@ def read_attempts(folder: Path, kept: int) -> tuple[list[dict[str, Any]], int]:
     return tally["failures"], int(tally["attempts"])
 
 
-def write_take(writer: DatasetWriter, take: Take, attempt: int) -> None:
-    """One successful attempt as one episode; its world seed goes to the truth beside the dataset."""
+def write_take(writer: DatasetWriter, take: Take, attempt: int, lmo: str) -> None:
+    """One successful attempt as one episode; world seed and controller go to the truth beside the dataset."""
     with writer.episode(task=take.instruction) as episode:
         for row in range(len(take.states)):
             frame = {IMAGE + name: frames[row] for name, frames in take.images.items()}
             episode.add({**frame, STATE: take.states[row], ACTION: take.actions[row]})
         episode.fill(SUCCESS, take.success)
-        episode.add_truth(seed=np.array(take.seed), attempt=np.array(attempt))
+        episode.add_truth(seed=np.array(take.seed), attempt=np.array(attempt), lmo=np.array(lmo))
         episode.commit()
 
 
