@@ -104,7 +104,7 @@ def loop(steps: int, rate: float = 3e-3) -> LoopConfig:
 @pytest.fixture(scope="session")
 def pretrain_config(model_config: VlaConfig) -> PretrainConfig:
     return PretrainConfig(
-        model=model_config, prompt=PromptConfig(), loop=loop(60), held_out=0.34, augment=AugmentConfig(shift_px=1)
+        model=model_config, prompt=PromptConfig(), loop=loop(110), held_out=0.34, augment=AugmentConfig(shift_px=1)
     )
 
 
