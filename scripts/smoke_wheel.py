@@ -7,12 +7,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 USE = """
-import sys
-import wbvla.deploy, wbvla.robots.platforms as platforms
+import importlib, pkgutil, sys, time
+began = time.perf_counter()
+import wbvla.deploy
+seconds = time.perf_counter() - began
+assert seconds < 0.5, f'import wbvla.deploy took {seconds:.2f} s'
+for module in pkgutil.iter_modules(wbvla.deploy.__path__):
+    importlib.import_module(f'wbvla.deploy.{module.name}')
+import wbvla.robots.platforms as platforms
+from wbvla.deploy.lmo import LmoController
 spec = platforms.load_robot('agibot_x2')
 assert len(spec.joint_names) == 31
-assert platforms.shipped_lmo('agibot_x2').is_dir(), 'the wheel lacks the shipped controller'
-heavy = {'torch', 'mujoco', 'pyarrow', 'av', 'transformers'} & set(sys.modules)
+LmoController.load(platforms.shipped_lmo('agibot_x2'), spec).reset(spec.nominal_height_m)
+heavy = {'torch', 'mujoco', 'pyarrow', 'av', 'transformers', 'safetensors'} & set(sys.modules)
 assert not heavy, heavy
 """
 

@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = (
     "torch", "transformers", "safetensors", "rsl_rl", "mujoco", "mink", "gymnasium", "pyarrow", "av", "matplotlib",
@@ -87,7 +85,6 @@ def test_help_answers_within_a_second() -> None:
     assert min(times) < 1.0
 
 
-@pytest.mark.slow
 def test_built_wheel_works_in_a_true_base_environment(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "build", "-q", "--outdir", tmp_path, ROOT], check=True)
     subprocess.run([sys.executable, ROOT / "scripts" / "smoke_wheel.py", tmp_path], check=True)

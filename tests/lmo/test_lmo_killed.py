@@ -43,14 +43,13 @@ def run_dying_in_checkpoint(config: LmoConfig, folder: Path, nth: int) -> None:
 
 def test_killed_and_resumed_gives_the_same_curve_and_weights(tmp_path: Path) -> None:
     train(LONG, tmp_path / "whole")
+    context, folder = multiprocessing.get_context("forkserver"), tmp_path / "killed"
     for nth in (4, 5):
-        dying = multiprocessing.get_context("forkserver").Process(
-            target=run_dying_in_checkpoint, args=(LONG, tmp_path / "killed", nth)
-        )
+        dying = context.Process(target=run_dying_in_checkpoint, args=(LONG, folder, nth))
         dying.start()
         dying.join()
         assert dying.exitcode == -signal.SIGKILL
-        assert any(p.name.endswith(".tmp") for p in (tmp_path / "killed").iterdir()), "it died before the rename"
+        assert any(p.name.endswith(".tmp") for p in folder.iterdir()), "it died before the rename"
     kills, _ = killed_until_done(run, (LONG, tmp_path / "killed"), tmp_path / "killed", "wbvla.lmo.train")
     assert kills >= 2, "the run was too short to be killed"
     assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
