@@ -1,6 +1,7 @@
 """The stations of the demo: each calls one room of the house and says what came out."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from wbvla.cli.journey import Bar, Figure, Outcome, Station
 from wbvla.cli.live_lmo import Filming
 from wbvla.cli.record import record_expert
 from wbvla.collect.egovideo import record_egovideo
+from wbvla.core.command import FLAG_NAMES
 from wbvla.core.errors import ContractMismatch
 from wbvla.core.metrics import read_metrics
 from wbvla.data.reader import Dataset
@@ -140,13 +142,26 @@ def measure_lmo(space: Workspace, bar: Bar) -> Outcome:
 def collect_egovideo(space: Workspace, bar: Bar) -> Outcome:
     """People walk through rooms; nobody says which action that is."""
     clips = space.config.egovideo.num_clips
-    record_egovideo(
-        space.config.egovideo, space.egovideo, lambda done, frames: bar.advance_to(done, clips, f"{frames} frames")
-    )
-    data = Dataset(space.egovideo)
+    began, counts = time.monotonic(), []
+
+    def show(done: int, frames: int) -> None:
+        counts.append(frames)
+        bar.advance_to(done, clips, f"{frames} frames")
+
+    record_egovideo(space.config.egovideo, space.egovideo, show)
+    data, seconds = Dataset(space.egovideo), time.monotonic() - began
+    figure = None
+    if len(counts) > 1:
+        figure = Figure(
+            name="frames recorded per second",
+            value=(counts[-1] - counts[0]) / seconds,
+            baseline_name="filming with a camera",
+            baseline=float(data.fps),
+            samples=counts[-1] - counts[0],
+        )
     minutes = data.num_frames / data.fps / 60
     made = f"{data.num_episodes} clips, {data.num_frames} frames, {minutes:.0f} min at {data.fps} fps, no actions"
-    return Outcome(made=made, where=str(space.egovideo))
+    return Outcome(made=made, where=str(space.egovideo), figure=figure)
 
 
 def collect_demonstrations(space: Workspace, bar: Bar) -> Outcome:
@@ -227,7 +242,23 @@ def write_codes(space: Workspace, bar: Bar) -> Outcome:
     made = ", ".join(columns)
     if forced:
         made += f"; FORCED past the quality gate: {', '.join(sorted(set(forced)))}"
-    return Outcome(made=made, where=f"{space.egovideo}, {space.demonstrations}")
+    effective, frames = zip(*(_effective_codes(dataset, f"latent.{stream}") for stream, dataset in jobs))
+    figure = Figure(
+        name="codes in effective use per token (perplexity), least of the columns",
+        value=min(effective),
+        baseline_name="one constant code",
+        baseline=1.0,
+        samples=sum(frames),
+    )
+    return Outcome(made=made, where=f"{space.egovideo}, {space.demonstrations}", figure=figure)
+
+
+def _effective_codes(dataset: Path, column: str) -> tuple[float, int]:
+    """Mean perplexity per token of a label column, and its number of labelled frames."""
+    codes = Dataset(dataset).column(column)
+    codes = codes[(codes >= 0).all(axis=1)]
+    shares = [np.unique(token, return_counts=True)[1] / len(codes) for token in codes.T]
+    return float(np.mean([np.exp(-np.sum(p * np.log(p))) for p in shares])), len(codes)
 
 
 def _part(bar: Bar, number: int, parts: int, words: str) -> Callable[[int, int], None]:
@@ -240,9 +271,13 @@ def learn_codes(space: Workspace, bar: Bar) -> Outcome:
     sets = [space.egovideo, space.demonstrations]
     trained = pretrain.train(load_recipe("tiny-vla-pretrain"), folder, sets, follow(bar, "pictures and words"))
     figure = _codes(trained.figures)
-    made = "a Prismatic-layout VLA that predicts both code streams: " + ", ".join(
-        f"{k} {v:.2f}" for k, v in trained.figures.items() if k != "frames"
-    )
+    streams = [name.removeprefix("accuracy_") for name in trained.figures if name.startswith("accuracy_")]
+    words = [
+        f"{name} {trained.figures[f'accuracy_{name}']:.2f} (majority {trained.figures[f'majority_{name}']:.2f}, "
+        f"with another frame's picture {trained.figures[f'blind_{name}']:.2f})"
+        for name in streams
+    ]
+    made = f"a Prismatic-layout VLA that predicts both code streams: {', '.join(words)}"
     return Outcome(made=made, where=str(trained.artefact), figure=figure, details=dict(trained.figures))
 
 
@@ -274,8 +309,11 @@ def learn_actions(space: Workspace, bar: Bar) -> Outcome:
         better="lower",
         samples=int(pretrain.read_figures(folder).get("frames", 0)),
     )
-    flags = {k: v for k, v in figures.items() if k.startswith("balanced_accuracy")}
-    made = "a VLA that acts; " + ", ".join(f"{k} {v:.2f}" for k, v in flags.items())
+    words = [
+        f"{flag} {figures[f'balanced_accuracy_{flag}']:.2f} ({figures[f'balanced_accuracy_{flag}_majority']:.2f})"
+        for flag in FLAG_NAMES
+    ]
+    made = f"a VLA that acts; balanced accuracy of its flags (majority): {', '.join(words)}"
     return Outcome(made=made, where=str(trained.artefact), figure=figure, details=dict(figures))
 
 
