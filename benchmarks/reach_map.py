@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 
 from wbvla.collect.arms import ArmMotion
 from wbvla.collect.ik import ArmIk, HandPose
-from wbvla.core.files import write_json
+from wbvla.core.files import write_bytes
 from wbvla.core.rotation import quat_conjugate, quat_from_rpy, quat_rotate
 from wbvla.core.run import provenance
 from wbvla.robots.description import CameraFacts, RobotSpec
@@ -225,7 +225,11 @@ def main() -> None:
     if not options.quick:
         (DOCS / "images").mkdir(parents=True, exist_ok=True)
         (DOCS / "results").mkdir(parents=True, exist_ok=True)
-        write_json(DOCS / "results" / "reach_map.json", {"visibility": rows, "reach": found, **provenance()})
+        result = {"visibility": rows, "reach": found, **provenance()}
+        compact = json.dumps(
+            result, separators=(",", ":"), allow_nan=False
+        )  # thousands of cells, one per line otherwise
+        write_bytes(DOCS / "results" / "reach_map.json", compact.encode() + b"\n")
         draw_visibility(rows, DOCS / "images" / "reach_visibility.png")
         draw_reach(found, DOCS / "images" / "reach_hands.png")
     print(json.dumps({"views": len(rows), "reached_share": round(share, 4)}))

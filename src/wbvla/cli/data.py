@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from wbvla.data.check import KINDS, check
 from wbvla.data.reader import Dataset
@@ -28,7 +28,16 @@ class Info:
             f"{escape(str(self.path))}: {data.num_episodes} episodes, {data.num_frames} frames at {data.fps} Hz "
             f"({seconds / 3600:.3f} h), robot {escape(data.robot)}, {size / 2**20:.1f} MiB"
         )
-        shown = Table("feature", "type", "shape", "mean", "q01", "q99", box=None, pad_edge=False)
+        shown = Table(
+            Column("feature", no_wrap=True, min_width=30),
+            "type",
+            "shape",
+            "mean",
+            "q01",
+            "q99",
+            box=None,
+            pad_edge=False,
+        )
         for name, feature in data.features.items():
             stats = data.stats.get(name, {})
             spans = [_short(stats.get(key)) for key in ("mean", "q01", "q99")]

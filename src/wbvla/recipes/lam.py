@@ -1,5 +1,7 @@
 """Recipes of latent action models: two for one CPU core, and two at the size of the paper's."""
 
+from typing import Literal
+
 from wbvla.data.features import IMAGE
 from wbvla.lam.model import LamConfig
 from wbvla.lam.quantizer import QuantizerConfig
@@ -44,8 +46,12 @@ def tiny_manipulation() -> LamTrainConfig:
     return LamTrainConfig(model=model, loop=loop)
 
 
-def full_size(stream_model: LamConfig) -> LamTrainConfig:
-    """30,000 steps of 256 pairs as in the paper; schedule and rate as in UniVLA, the paper states none."""
+def full_size(stream: Literal["manipulation", "locomotion"]) -> LamTrainConfig:
+    """Frozen DINOv2-base patches of the head camera at 224 px, 12 + 12 blocks, 4 tokens of 16 codes of width 128.
+
+    30,000 steps of 256 pairs as in the paper; networks, schedule and rate as in UniVLA, the paper states none.
+    The codebook is moved by its loss, starts by k-means after 1,000 steps and has its dead codes revived.
+    """
     optim = OptimConfig(learning_rate=1e-4, weight_decay=0.01, warmup_steps=500, clip_norm=0.1)
     loop = LoopConfig(
         steps=30_000,
@@ -57,41 +63,25 @@ def full_size(stream_model: LamConfig) -> LamTrainConfig:
         precision="bfloat16",
         optim=optim,
     )
-    return LamTrainConfig(model=stream_model, loop=loop, held_out=0.02, in_memory=False)
-
-
-def univla_quantizer() -> QuantizerConfig:
-    """4 tokens of 16 codes of width 128, moved by the codebook loss; k-means after 1,000 steps, dead codes revived."""
-    return QuantizerConfig(num_tokens=4, num_codes=16, dim=128, update="gradient", warmup_batches=4_000)
+    model = LamConfig(
+        stream=stream,
+        cameras=(HEAD,),
+        height=224,
+        width=224,
+        net=PatchConfig(),
+        quantizer=QuantizerConfig(num_tokens=4, num_codes=16, dim=128, update="gradient", warmup_batches=4_000),
+        reconstruction=1.0,
+    )
+    return LamTrainConfig(model=model, loop=loop, held_out=0.02, in_memory=False)
 
 
 @recipes.register("lam-locomotion")
 def locomotion() -> LamTrainConfig:
-    """Frozen DINOv2-base patches at 224 px, 12 + 12 blocks: egocentric walking video."""
-    return full_size(
-        LamConfig(
-            stream="locomotion",
-            cameras=(HEAD,),
-            height=224,
-            width=224,
-            net=PatchConfig(),
-            quantizer=univla_quantizer(),
-            reconstruction=1.0,
-        )
-    )
+    """Full size, for egocentric walking video."""
+    return full_size("locomotion")
 
 
 @recipes.register("lam-manipulation")
 def manipulation() -> LamTrainConfig:
-    """The same networks on robot demonstrations, seen by the head camera."""
-    return full_size(
-        LamConfig(
-            stream="manipulation",
-            cameras=(HEAD,),
-            height=224,
-            width=224,
-            net=PatchConfig(),
-            quantizer=univla_quantizer(),
-            reconstruction=1.0,
-        )
-    )
+    """Full size, for robot demonstrations."""
+    return full_size("manipulation")
