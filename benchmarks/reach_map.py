@@ -226,9 +226,7 @@ def main() -> None:
         (DOCS / "images").mkdir(parents=True, exist_ok=True)
         (DOCS / "results").mkdir(parents=True, exist_ok=True)
         result = {"visibility": rows, "reach": found, **provenance()}
-        compact = json.dumps(
-            result, separators=(",", ":"), allow_nan=False
-        )  # thousands of cells, one per line otherwise
+        compact = json.dumps(result, separators=(",", ":"), allow_nan=False)  # thousands of cells
         write_bytes(DOCS / "results" / "reach_map.json", compact.encode() + b"\n")
         draw_visibility(rows, DOCS / "images" / "reach_visibility.png")
         draw_reach(found, DOCS / "images" / "reach_hands.png")

@@ -242,9 +242,9 @@ class PolicyServer:
             if fits and identity not in self._clients:
                 self._clients[identity] = _Client(identity, message.connection, heard_s=now)
         fields = {"terms": self._terms, "pid": self.stats.pid, "ready": self._ready.is_set()}
-        self._reply(identity, message, "welcome", fields)
         if not fits:
             self.stats.errors["mismatch"] += 1
+        self._reply(identity, message, "welcome", fields)
 
     def _forget_silent(self, now: float) -> None:
         with self._lock:
