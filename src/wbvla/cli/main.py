@@ -11,7 +11,7 @@ VERBS = {
     "demo": "the whole loop in miniature: data, learning, deployment, evaluation, report",
     "doctor": "what this computer has, what is missing, and what to do about it",
     "record": "collect episodes: `egovideo` (action-free video) or `expert` (scripted demonstrations)",
-    "data": "inspect, check and repair datasets",
+    "data": "look at datasets, check, repair and change them",
     "train": "train a recipe: `wbvla train x2-lmo`, `wbvla train tiny-lam-locomotion` ...",
     "label": "write latent-action codes of a trained LAM into a dataset",
     "export": "join a trained VLA and an LMO into a bundle",
