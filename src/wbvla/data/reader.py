@@ -156,7 +156,7 @@ class Dataset:
                 raise DataError(f"frame {i} asked, episode {episode} of {self.root} has {record.length}")
         chunk, file, first = self._video(camera, record)
         path = self.root / self.info.video_path.format(video_key=camera, chunk_index=chunk, file_index=file)
-        rgb = self._videos.get(path).read([first + int(i) for i in indices])
+        rgb = self._videos.read(path, [first + int(i) for i in indices])
         return rgb if size is None else resize(rgb, size)
 
     def instruction(self, episode: int, frame: int = 0) -> str:

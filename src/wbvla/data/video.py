@@ -1,8 +1,10 @@
 """Video by integer frame number: a streaming encoder, and decoders that are kept open between requests."""
 
+import multiprocessing
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +14,20 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from wbvla.core.errors import ConfigError, DataError
+from wbvla.data.decoding import FRAMES_HELD, Cursor, Deliver, key_of_packets
+from wbvla.data.packets import ByteRange, read_index
 
 CODEC_NAMES = {"libx264": "h264", "libsvtav1": "av1", "libx265": "hevc"}
 
-LOST = 1 << 62
-"""position of a decoder that must seek before it reads again"""
+TUNING = {
+    "libx264": {"tune": "fastdecode"},
+    "libx265": {"tune": "fastdecode"},
+    "libsvtav1": {"svtav1-params": "fast-decode=1"},
+}
+"""what makes an encoder write streams that decode fast (x264: CAVLC, no loop filter: 2.4 times as fast, 11 % larger)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,8 @@ class VideoCodec:
     """effort of the encoder, in its own words (libsvtav1: a number)"""
     gop: int = 2
     """frames per group; a random read decodes at most this many"""
+    fast_decode: bool = True
+    """prefer fast decoding to the smallest file"""
 
     def __post_init__(self) -> None:
         if self.encoder not in CODEC_NAMES or self.encoder not in av.codecs_available:
@@ -52,6 +62,7 @@ class VideoCodec:
             "video.g": self.gop,
             "video.crf": self.crf,
             "video.preset": self.preset,
+            "video.fast_decode": int(self.fast_decode),
             "has_audio": False,
             "is_depth_map": False,
         }
@@ -66,6 +77,8 @@ class VideoWriter:
         options = {"crf": str(codec.crf), "preset": codec.preset}
         if codec.encoder == "libx264":
             options["bf"] = "0"
+        if codec.fast_decode:
+            options |= TUNING[codec.encoder]
         stream = self._container.add_stream(codec.encoder, rate=fps, options=options)
         if not isinstance(stream, VideoStream):
             raise ConfigError(f"{codec.encoder!r} is no video encoder")
@@ -102,97 +115,188 @@ class VideoWriter:
 
 
 class VideoReader:
-    """One open mp4. Frames ahead in the same neighbourhood are decoded on; others are sought by integer time stamp."""
+    """One open video; frames by integer number, several decoders deep so that a window of two places moves on in both.
 
-    def __init__(self, path: Path, fps: int, read_on: int = 4) -> None:
-        self.path, self._read_on = path, read_on
-        if not path.is_file():
-            raise DataError(f"video {path} is missing; run `wbvla data check`")
+    Frame i is the one shown i / fps after the first; a file that runs at another rate is refused when it is read.
+    """
+
+    def __init__(self, source: Path | ByteRange, fps: int | None = None, max_cursors: int = 2) -> None:
+        """`fps` None: the file's own mean rate [Hz]; frames of an uneven file are then the nearest in time."""
+        self._source = source if isinstance(source, ByteRange) else ByteRange(source)
+        self.path = self._source.path
         try:
-            self._container = av.open(str(path))
-            self._stream = self._container.streams.video[0]
-        except (FFmpegError, IndexError) as error:
-            raise DataError(f"video {path} cannot be opened ({error}); run `wbvla data check`") from error
-        self._stream.thread_type = "NONE"
-        time_base = self._stream.time_base
-        if time_base is None:
-            raise DataError(f"video {path} has no time base; run `wbvla data check`")
-        self._ticks = 1 / (time_base * fps)
-        self._start = self._stream.start_time or 0
-        self._frames = self._decode()
-        self._next = 0
+            self._index = read_index(self._source)
+            self._keys = key_of_packets(self._index)
+            order = np.flatnonzero(self._index.shown)
+            order = order[np.argsort(self._index.stamp[order], kind="stable")]
+            if not len(order):
+                raise DataError(f"video {self.path} shows no frame; run `wbvla data check`")
+            self._place(order, fps)
+        except DataError:
+            self._source.close()
+            raise
+        self._cursors: list[Cursor] = []
+        self._max_cursors = max_cursors
 
     @property
     def num_frames(self) -> int:
-        """Frames according to the container's index."""
-        return int(self._stream.frames)
+        """Frames that can be asked for."""
+        return len(self._packets)
 
     @property
     def facts(self) -> tuple[int, int, float]:
         """Height [px], width [px] and mean rate [Hz] as the file says."""
-        rate = self._stream.average_rate
-        return self._stream.height, self._stream.width, float(rate) if rate else 0.0
+        return self._index.height, self._index.width, self.rate
 
-    def read(self, indices: Sequence[int]) -> UInt8[np.ndarray, "frame height width 3"]:
-        """Frames by number, in the order asked; raises DataError when the file does not hold one of them."""
-        wanted = sorted({int(i) for i in indices})
-        found = {index: self._read_one(index) for index in wanted}
-        return np.stack([found[int(i)] for i in indices])
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the open file takes, estimated: tables and decoders [bytes]."""
+        frame = self._index.height * self._index.width * 3 // 2
+        return self._index.num_bytes + 3 * self._packets.nbytes + len(self._cursors) * FRAMES_HELD * frame
+
+    def read(
+        self, indices: Sequence[int], pool: ThreadPoolExecutor | None = None
+    ) -> UInt8[np.ndarray, "frame height width 3"]:
+        """Frames by number, in the order asked; raises DataError when the file does not hold one of them.
+
+        Each frame is decoded once. With `pool`, places far apart are decoded at the same time.
+        """
+        if self._mismatch:
+            raise DataError(self._mismatch)
+        out = np.empty((len(indices), self._index.height, self._index.width, 3), dtype=np.uint8)
+        places: dict[int, list[int]] = {}
+        for place, i in enumerate(indices):
+            packet = int(self._packets[i]) if 0 <= i < len(self._packets) else -1
+            if packet < 0:
+                raise DataError(f"video {self.path} has no frame {i} ({self.num_frames}); run `wbvla data check`")
+            places.setdefault(packet, []).append(place)
+        by_stamp = {int(self._index.stamp[p]): where for p, where in places.items()}
+
+        def deliver(stamp: int, rgb: UInt8[np.ndarray, "height width 3"]) -> None:
+            for place in by_stamp[stamp]:
+                out[place] = rgb
+
+        jobs = self._share(self._runs(sorted(places, key=lambda p: int(self._index.stamp[p]))))
+        others = [pool.submit(_work, c, runs, deliver) for c, runs in jobs[1:]] if pool else []
+        for cursor, runs in jobs if not pool else jobs[:1]:
+            _work(cursor, runs, deliver)
+        for other in others:
+            other.result()
+        return out
 
     def close(self) -> None:
-        self._container.close()
+        """Release decoders and file."""
+        for cursor in self._cursors:
+            cursor.close()
+        self._cursors.clear()
+        self._source.close()
 
-    def _read_one(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
-        try:
-            if not self._next <= index <= self._next + self._read_on:
-                self._container.seek(self._start + round(index * self._ticks), stream=self._stream, backward=True)
-                self._frames = self._decode()
-            for number, frame in self._frames:
-                self._next = number + 1
-                if number == index:
-                    return frame.to_ndarray(format="rgb24")
-                if number > index:
-                    break
-        except FFmpegError as error:
-            self._next = LOST
-            raise DataError(f"video {self.path}: frame {index} cannot be decoded ({error})") from error
-        self._next = LOST
-        raise DataError(f"video {self.path} has no frame {index}; run `wbvla data check`")
+    def _place(self, order: Int64[np.ndarray, " frame"], fps: int | None) -> None:
+        """Which packet shows each frame number; -1 where the file lacks it."""
+        stamps = self._index.stamp[order]
+        seconds = float((stamps[-1] - stamps[0]) * self._index.time_base)
+        self.rate = (len(order) - 1) / seconds if seconds > 0 else float(fps or 0)
+        self._mismatch = ""
+        if fps is None:
+            ticks = (stamps[-1] - stamps[0]) / max(1, len(order) - 1)
+            grid = stamps[0] + np.arange(len(order)) * ticks
+            after = np.clip(np.searchsorted(stamps, grid), 1, len(order) - 1) if len(order) > 1 else np.zeros(1, int)
+            nearer = np.abs(stamps[after] - grid) < np.abs(stamps[np.maximum(after - 1, 0)] - grid)
+            self._packets = order[np.where(nearer, after, np.maximum(after - 1, 0))]
+            return
+        numbers = np.rint((stamps - stamps[0]) * float(self._index.time_base * fps)).astype(np.int64)
+        steps = np.diff(numbers)
+        if len(steps) and (np.median(steps) != 1 or (steps < 1).any() or numbers[-1] > 2 * len(order) + 1000):
+            self._mismatch = f"video {self.path} runs at {self.rate:g} Hz, not at the declared {fps} Hz"
+            numbers = np.arange(len(order))
+        self._packets = np.full(int(numbers[-1]) + 1, -1, dtype=np.int64)
+        self._packets[numbers] = order
 
-    def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
-        for frame in self._container.decode(self._stream):
-            if frame.pts is None:
-                raise DataError(f"video {self.path} holds a frame without time stamp")
-            yield round((frame.pts - self._start) / self._ticks), frame
+    def _runs(self, packets: list[int]) -> list[list[int]]:
+        """Split packets, in the order they are shown, where a seek is cheaper than decoding on."""
+        runs: list[list[int]] = []
+        for packet in packets:
+            if (runs and self._keys[packet] <= runs[-1][-1]) or (runs and self._keys[packet] == runs[-1][-1] + 1):
+                runs[-1].append(packet)
+            else:
+                runs.append([packet])
+        return runs
+
+    def _share(self, runs: list[list[int]]) -> list[tuple[Cursor, list[list[int]]]]:
+        """Give each run to the decoder that reaches it first; new decoders are opened up to the bound."""
+        while len(self._cursors) < min(len(runs), self._max_cursors):
+            self._cursors.append(Cursor(self._source, self._index, self._keys))
+        jobs: list[tuple[Cursor, list[list[int]]]] = [(c, []) for c in self._cursors]
+        free = list(range(len(jobs)))
+        for run in runs:
+            chosen = min(free, key=lambda i: jobs[i][0].cost(run[0]))
+            jobs[chosen][1].append(run)
+            free.remove(chosen)
+            free = free or list(range(len(jobs)))
+        used = [job for job in jobs if job[1]]
+        for cursor, _ in used:  # least recently used first
+            self._cursors.remove(cursor)
+            self._cursors.append(cursor)
+        return used
+
+
+def _work(cursor: Cursor, runs: list[list[int]], deliver: Deliver) -> None:
+    for run in runs:
+        cursor.read(run, deliver)
 
 
 class VideoCache:
     """A bounded set of open videos, least recently used closed first; each process has its own."""
 
-    def __init__(self, fps: int, capacity: int = 16) -> None:
-        self._fps, self._capacity = fps, capacity
+    def __init__(self, fps: int, capacity: int = 16, max_bytes: int = 256 << 20, threads: int = 0) -> None:
+        """`capacity` in files, `max_bytes` of tables and decoders; `threads` 0: one per core, one in a worker."""
+        self._settings = (fps, capacity, max_bytes, threads)
         self._open: OrderedDict[Path, VideoReader] = OrderedDict()
+        self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
     def get(self, path: Path) -> VideoReader:
         """The open reader of a file, opened if need be."""
-        if self._process != os.getpid():  # decoders do not survive a fork
-            self._open, self._process = OrderedDict(), os.getpid()
+        fps, capacity, max_bytes, _ = self._settings
+        self._after_fork()
         if path not in self._open:
-            self._open[path] = VideoReader(path, self._fps)
-            if len(self._open) > self._capacity:
-                self._open.popitem(last=False)[1].close()
+            self._open[path] = VideoReader(path, fps)
         self._open.move_to_end(path)
+        taken = sum(r.num_bytes for r in self._open.values())
+        while len(self._open) > 1 and (len(self._open) > capacity or taken > max_bytes):
+            _, oldest = self._open.popitem(last=False)
+            taken -= oldest.num_bytes
+            oldest.close()
         return self._open[path]
+
+    def read(self, path: Path, indices: Sequence[int]) -> UInt8[np.ndarray, "frame height width 3"]:
+        """Frames of a file by number; see `VideoReader.read`."""
+        reader = self.get(path)
+        if self._pool is None and len(indices) > 1 and (threads := self._settings[3] or decoding_threads()) > 1:
+            self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="decode")
+        return reader.read(indices, self._pool)
 
     def close(self) -> None:
         """Close every open file."""
+        self._after_fork()
         for reader in self._open.values():
             reader.close()
         self._open.clear()
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _after_fork(self) -> None:
+        if self._process != os.getpid():  # decoders and threads do not survive a fork
+            self._open, self._pool, self._process = OrderedDict(), None, os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"fps": self._fps, "capacity": self._capacity}
+        return {"settings": self._settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["fps"], state["capacity"])
+        self.__init__(*state["settings"])
+
+
+def decoding_threads() -> int:
+    """Two where a second core is free, one in a worker process: there the other workers use the cores."""
+    return 1 if multiprocessing.parent_process() is not None else min(2, len(os.sched_getaffinity(0)))
