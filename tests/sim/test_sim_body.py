@@ -166,3 +166,34 @@ def test_real_time_keeps_the_clock_and_draws_elsewhere(world: World) -> None:
     body.close()
     assert child is not None
     assert child.poll() is not None, "the drawing process lives on"
+
+
+def test_the_imu_feels_gravity_when_it_stands(body: SimBody) -> None:
+    for _ in range(25):
+        body.write(target())
+        body.tick()
+    accel = body.read().accel_b
+    assert accel is not None
+    assert np.linalg.norm(accel) == pytest.approx(9.81, rel=0.15)
+    assert accel[2] > 9.0
+
+
+def test_depth_comes_with_its_picture_in_millimetres(world: World) -> None:
+    world.reset()
+    config = SimBodyConfig(cameras=("head", "left_hand"), depths=("head",), image_width=64, image_height=48)
+    body = SimBody(world, config)
+    images = body.images()
+    depth = images["head"].depth_mm
+    assert depth is not None
+    assert images["left_hand"].depth_mm is None
+    assert (depth.shape, depth.dtype) == ((48, 64), np.uint16)
+    assert body._renderer is not None
+    metres = body._renderer.render_depth(world.data)["head"]
+    seen = depth > 0
+    assert seen.mean() > 0.5
+    assert np.abs(depth[seen] / 1000.0 - metres[seen]).max() <= 0.00051
+    body.close()
+    with pytest.raises(ConfigError, match="lock-step"):
+        SimBody(world, SimBodyConfig(cameras=("head",), depths=("head",), realtime=True))
+    with pytest.raises(ConfigError, match="depth of"):
+        SimBody(world, SimBodyConfig(cameras=("head",), depths=("left_hand",)))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Float, Integer, UInt8, UInt16
 
 from wbvla.core.command import Command
 from wbvla.core.errors import ConfigError
@@ -36,6 +36,8 @@ class BodyState:
     """angular velocity of the pelvis IMU in its own frame [rad/s]"""
     gravity_b: Float[np.ndarray, "3"]
     """unit vector of gravity in the pelvis IMU frame; upright = (0, 0, -1) [-]"""
+    accel_b: Float[np.ndarray, "3"] | None = None
+    """specific force at the pelvis IMU in its frame; still and upright = (0, 0, 9.81) [m/s^2]; None = not measured"""
 
     def __post_init__(self) -> None:
         joints = self.q.shape[0]
@@ -43,6 +45,8 @@ class BodyState:
             _check(f"BodyState.{name}", getattr(self, name), (size,))
         _check("BodyState.gyro_b", self.gyro_b, (3,))
         _check("BodyState.gravity_b", self.gravity_b, (3,))
+        if self.accel_b is not None:
+            _check("BodyState.accel_b", self.accel_b, (3,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,8 @@ class Image:
     rgb: UInt8[np.ndarray, "height width 3"]
     time_s: float
     """monotonic time of exposure [s]"""
+    depth_mm: UInt16[np.ndarray, "height width"] | None = None
+    """distance along the optical axis of the same pixels, 0 = nothing came back [mm]; None: no depth camera"""
 
 
 @dataclass(frozen=True, kw_only=True)

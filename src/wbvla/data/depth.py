@@ -8,7 +8,7 @@ decoder hides flipped bits rather than refuse them: the hash in the manifest tel
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Float32, Float64, Int64, Shaped, UInt16
 
 from wbvla.core.errors import ConfigError, DataError
+from wbvla.data.format import Feature
 
 MAX_CODE = 4095
 MAX_MM = 65535
@@ -75,7 +76,7 @@ class DepthCodec:
         }
 
     @staticmethod
-    def from_info(info: dict[str, Any]) -> "DepthCodec":
+    def from_info(info: Mapping[str, Any]) -> "DepthCodec":
         """The codec that a feature's `info` describes; raises DataError when its codes are not logarithmic."""
         if not info.get("video.use_log", True):
             raise DataError("this depth video has linear codes; only LeRobot's logarithmic ones are read")
@@ -120,6 +121,12 @@ class DepthCodec:
         span = np.log(self.max_m + self.shift_m) - np.log(self.min_m + self.shift_m)
         far = np.asarray(depth_mm, dtype=np.float64) + 1000.0 * self.shift_m
         return far * np.expm1(0.5 * span / MAX_CODE) + 0.5 + far * 1e-5  # the last: float32 of the logarithm
+
+
+def depth_map(height: int, width: int) -> Feature:
+    """Depth of one camera [px, px], a feature as LeRobot declares it; the writer adds the codec's facts."""
+    names, info = ("height", "width", "channels"), {"is_depth_map": True}
+    return Feature(dtype="video", shape=(height, width, 1), names=names, info=info)
 
 
 def as_millimetres(name: str, value: Any, shape: tuple[int, ...]) -> UInt16[np.ndarray, "height width"]:

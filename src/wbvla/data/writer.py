@@ -3,7 +3,8 @@
     writer = DatasetWriter.create(root, DatasetConfig(fps=10, robot="agibot_x2", features=features))
     with writer, writer.episode(task="lift the box") as episode:
         episode.add({"observation.images.head": rgb, "observation.state": state, "action": action})
-        episode.fill("success", True)
+        episode.segment(0, 40, "walk to the box", skill="walk")
+        episode.mark(success=True)
         episode.commit()
 
 An episode that is left without `commit`, by an exception or otherwise, leaves nothing behind.
@@ -21,6 +22,7 @@ from wbvla.core.contract import require_match
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.data import tables
 from wbvla.data.dataset_stats import refresh_stats
+from wbvla.data.depth import DepthCodec
 from wbvla.data.episode import EpisodeWriter, Session
 from wbvla.data.format import (
     CONTRACT,
@@ -35,6 +37,7 @@ from wbvla.data.format import (
 )
 from wbvla.data.journal import STAGING, Commit, Disk, as_json, lock, recover
 from wbvla.data.manifest import stage_info
+from wbvla.data.stamps import StampRules
 from wbvla.data.video import VideoCodec
 
 
@@ -52,6 +55,10 @@ class DatasetConfig:
     """what the recording promises (joints, units, frames, cameras); kept as meta/contract.json"""
     codec: VideoCodec = field(default_factory=VideoCodec)
     """how camera frames are encoded"""
+    depth_codec: DepthCodec = field(default_factory=DepthCodec)
+    """how depth maps become 12-bit codes; the lossless maps beside them have no settings"""
+    stamps: StampRules = field(default_factory=StampRules)
+    """what capture times must keep, where the dataset has `stamps`"""
 
     def __post_init__(self) -> None:
         if self.fps < 1:
@@ -61,17 +68,20 @@ class DatasetConfig:
     def info(self) -> Info:
         """meta/info.json of the dataset while it is empty."""
         described = {
-            k: replace(f, info=self.codec.info(f.shape[0], f.shape[1], self.fps)) if f.is_video else f
+            k: replace(f, info=self._codec_of(f).info(f.shape[0], f.shape[1], self.fps)) if f.is_video else f
             for k, f in self.features.items()
         }
         return Info(fps=self.fps, robot=self.robot, features={**described, **OWN_FEATURES})
+
+    def _codec_of(self, feature: Feature) -> VideoCodec | DepthCodec:
+        return self.depth_codec if feature.is_depth else self.codec
 
 
 class DatasetWriter:
     """A dataset open for recording, one writer at a time by a file lock. Use `create`, `open` or `resume`."""
 
-    def __init__(self, root: Path, codec: VideoCodec, disk: Disk) -> None:
-        self.root, self._codec, self._disk = Path(root), codec, disk
+    def __init__(self, root: Path, codec: VideoCodec, stamps: StampRules, disk: Disk) -> None:
+        self.root, self._codec, self._stamps, self._disk = Path(root), codec, stamps, disk
         self._lock = lock(self.root)
         with ExitStack() as on_error:
             on_error.callback(self._lock.close)
@@ -93,14 +103,16 @@ class DatasetWriter:
             start.stage_bytes(CONTRACT, as_json(dict(config.contract)))
             stage_info(start, config.info())
             start.apply()
-        return DatasetWriter(root, config.codec, disk)
+        return DatasetWriter(root, config.codec, config.stamps, disk)
 
     @staticmethod
-    def open(root: Path, codec: VideoCodec | None = None, disk: Disk | None = None) -> "DatasetWriter":
+    def open(
+        root: Path, codec: VideoCodec | None = None, stamps: StampRules | None = None, disk: Disk | None = None
+    ) -> "DatasetWriter":
         """Go on recording; an interrupted commit is finished or removed first. Raises DataError where there is none."""
         if not (Path(root) / INFO).is_file() and not (Path(root) / STAGING).is_dir():
             raise DataError(f"{root} is no dataset: it has no {INFO}; create it first")
-        return DatasetWriter(Path(root), codec or VideoCodec(), disk or Disk())
+        return DatasetWriter(Path(root), codec or VideoCodec(), stamps or StampRules(), disk or Disk())
 
     @staticmethod
     def resume(root: Path, config: DatasetConfig, disk: Disk | None = None) -> "DatasetWriter":
@@ -119,7 +131,7 @@ class DatasetWriter:
         theirs["features"] = {k: f for k, f in theirs["features"].items() if k not in labelled}
         keys = ("fps", "robot_type", "features")
         require_match(f"dataset {root}", {k: ours[k] for k in keys}, {k: theirs[k] for k in keys})
-        return DatasetWriter.open(root, config.codec, disk)
+        return DatasetWriter.open(root, config.codec, config.stamps, disk)
 
     @property
     def num_episodes(self) -> int:
@@ -143,6 +155,7 @@ class DatasetWriter:
             info=self.info,
             tasks=self._tasks,
             codec=self._codec,
+            stamps=self._stamps,
             disk=self._disk,
             finish=self._finish,
         )

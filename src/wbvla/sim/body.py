@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, UInt16
 
 from wbvla.core.errors import ConfigError, RobotError
 from wbvla.core.records import BodyState, Image, JointTarget
@@ -31,6 +32,8 @@ class SimBodyConfig:
     """frames per second of each camera [Hz]"""
     cameras: tuple[str, ...] = ("policy",)
     """cameras by name; `policy` stands for all that a policy sees; empty = draw nothing"""
+    depths: tuple[str, ...] = ()
+    """cameras that give depth maps too, in lock-step only"""
     shadows: bool = False
     """cast shadows, at ten times the cost without a graphics card"""
     samples: int = 0
@@ -62,13 +65,17 @@ class SimBody:
         """real time: ticks whose deadline had passed when they were ready"""
         self._steps = round(steps)
         self._cameras = config.camera_names(world)
+        lacking = [name for name in config.depths if name not in self._cameras]
+        if lacking or (config.depths and config.realtime):
+            raise ConfigError(f"depth of {list(config.depths)} asked; drawn in lock-step of {list(self._cameras)}")
         self._images: Mapping[str, Image] = {}
         self._renderer: Renderer | None = None
         self._process: RenderProcess | None = None
         if config.realtime and self._cameras:
             self._process = RenderProcess(world.model, self._cameras, config.render(), config.image_hz)
         imu = world.spec.imus[0].name
-        self._gyro, self._quat = (world.model.sensor(f"{imu}_{kind}") for kind in ("gyro", "quat"))
+        kinds = ("gyro", "quat", "accelerometer")
+        self._gyro, self._quat, self._accel = (world.model.sensor(f"{imu}_{kind}") for kind in kinds)
         self._time_s = self._clock()
         self._deadline_s = self._time_s
 
@@ -88,6 +95,7 @@ class SimBody:
             gripper=world.gripper_opening(),
             gyro_b=self._sensed(self._gyro),
             gravity_b=projected_gravity(self._sensed(self._quat)),
+            accel_b=self._sensed(self._accel),
         )
 
     def images(self) -> Mapping[str, Image]:
@@ -152,7 +160,12 @@ class SimBody:
         if self._renderer is None:
             self._renderer = Renderer(self.world.model, self._cameras, self.config.render())
         frames = self._renderer.render(self.world.data)
-        self._images = {name: Image(rgb=rgb, time_s=self._time_s) for name, rgb in frames.items()}
+        maps = self._renderer.render_depth(self.world.data, self.config.depths) if self.config.depths else {}
+        far = self.world.model.vis.map.zfar * self.world.model.stat.extent
+        self._images = {
+            name: Image(rgb=rgb, time_s=self._time_s, depth_mm=_millimetres(maps[name], far) if name in maps else None)
+            for name, rgb in frames.items()
+        }
 
     def _wait(self) -> None:
         """Sleep to the deadline; after a stall of more than five ticks the schedule starts anew."""
@@ -176,3 +189,9 @@ class SimBody:
                 raise RobotError(f"JointTarget.{name} holds NaN or infinity; nothing was sent")
         if (target.kp < 0.0).any() or (target.kd < 0.0).any():
             raise RobotError("JointTarget gains must not be negative; nothing was sent")
+
+
+def _millimetres(depth_m: Float[np.ndarray, "height width"], far_m: float) -> UInt16[np.ndarray, "height width"]:
+    """A drawn depth map as a depth camera gives it; 0 where nothing is before the far plane."""
+    hit = depth_m < min(0.999 * far_m, 65.0)
+    return np.where(hit, np.rint(depth_m * 1000.0), 0.0).astype(np.uint16)

@@ -116,12 +116,14 @@ class Renderer:
             images[name] = np.ascontiguousarray(rgb[::-1])
         return images
 
-    def render_depth(self, data: mujoco.MjData) -> Mapping[str, Float[np.ndarray, "height width"]]:
-        """Distance along each camera's optical axis [m], float32."""
+    def render_depth(
+        self, data: mujoco.MjData, cameras: Sequence[str] | None = None
+    ) -> Mapping[str, Float[np.ndarray, "height width"]]:
+        """Distance along each camera's optical axis [m], float32; of all cameras or of those named."""
         images = {}
         extent = self.model.stat.extent
         near, far = self.model.vis.map.znear * extent, self.model.vis.map.zfar * extent
-        for name in self.cameras:
+        for name in self.cameras if cameras is None else cameras:
             self._draw(data, name)
             raw = np.empty((self.config.height, self.config.width), dtype=np.float32)
             mujoco.mjr_readPixels(None, raw, self._rect, self._context)
