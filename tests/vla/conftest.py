@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wbvla.data.augment import AugmentConfig
 from wbvla.data.features import ACTION, IMAGE, STATE, SUCCESS, contract_for, features_for
 from wbvla.data.format import Feature
 from wbvla.data.labels import write_labels
@@ -19,7 +20,6 @@ from wbvla.vla.lora import LoraConfig
 from wbvla.vla.model import StreamConfig, VlaConfig
 from wbvla.vla.pretrain import PretrainConfig
 from wbvla.vla.prismatic import LanguageConfig, PrismaticConfig
-from wbvla.vla.samples import AugmentConfig
 from wbvla.vla.tokens import PromptConfig
 
 CAMERAS = ("head", "left_hand")
@@ -104,13 +104,13 @@ def loop(steps: int, rate: float = 3e-3) -> LoopConfig:
 @pytest.fixture(scope="session")
 def pretrain_config(model_config: VlaConfig) -> PretrainConfig:
     return PretrainConfig(
-        model=model_config, prompt=PromptConfig(), loop=loop(110), held_out=0.34, augment=AugmentConfig(shift_px=1)
+        model=model_config, prompt=PromptConfig(), loop=loop(110), held_out=0.34, augment=AugmentConfig(shift=0.03)
     )
 
 
 @pytest.fixture(scope="session")
 def finetune_config() -> FinetuneConfig:
     return FinetuneConfig(
-        loop=loop(60), lora=LoraConfig(rank=4, alpha=4.0), trainable=(*HEADS, *VISION), held_out=0.34,
-        augment=AugmentConfig(shift_px=1),
+        loop=loop(90), lora=LoraConfig(rank=4, alpha=4.0), trainable=(*HEADS, *VISION), held_out=0.34,
+        augment=AugmentConfig(shift=0.03),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Recipes of vision-language-action models: tiny ones for one CPU core, and the sizes of the paper."""
 
+from wbvla.data.augment import POLICY
 from wbvla.data.features import state_names
 from wbvla.recipes.registry import recipes
 from wbvla.robots.platforms import load_robot
@@ -11,7 +12,6 @@ from wbvla.vla.lora import LoraConfig
 from wbvla.vla.model import StreamConfig, VlaConfig
 from wbvla.vla.pretrain import PretrainConfig
 from wbvla.vla.prismatic import full_7b, tiny
-from wbvla.vla.samples import AugmentConfig
 from wbvla.vla.tokens import OPENVLA, PromptConfig
 
 CAMERAS = ("head", "left_hand", "right_hand")
@@ -75,7 +75,7 @@ def full_pretrain() -> PretrainConfig:
         model=model,
         prompt=OPENVLA,
         loop=loop,
-        augment=AugmentConfig(shift_px=12),
+        augment=POLICY,
         evaluate_frames=2048,
         in_memory=False,
     )
@@ -89,4 +89,4 @@ def full_finetune() -> FinetuneConfig:
         steps=10_000, batch_size=64, micro_batches=8, checkpoint_every=1000, device="cuda", precision="bfloat16",
         optim=optim,
     )  # fmt: skip
-    return FinetuneConfig(loop=loop, augment=AugmentConfig(shift_px=12), evaluate_frames=2048, in_memory=False)
+    return FinetuneConfig(loop=loop, augment=POLICY, evaluate_frames=2048, in_memory=False)

@@ -12,6 +12,7 @@ from wbvla.core.contract import require_match
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
 from wbvla.core.run import open_run
+from wbvla.data.augment import AugmentConfig
 from wbvla.data.features import ACTION, STATE
 from wbvla.data.reader import Dataset
 from wbvla.data.stats import describe
@@ -24,7 +25,7 @@ from wbvla.vla.imitation import action_figures, mean_action, target_chunk
 from wbvla.vla.inputs import Inputs
 from wbvla.vla.lora import LoraConfig, add_lora, has_lora
 from wbvla.vla.pretrain import ARTEFACT, FIGURES, Trained, as_vla, load_parts, spread_weights
-from wbvla.vla.samples import AugmentConfig, Batches, flag_weights, label_digests, open_datasets, split_episodes
+from wbvla.vla.samples import Batches, flag_weights, label_digests, open_datasets, split_episodes
 
 HEADS = ("queries", "camera_embed", "code_heads", "action_decoder")
 VISION = ("prismatic.vision_backbone", "prismatic.projector")
@@ -45,7 +46,7 @@ class FinetuneConfig:
     code_weight: float = 0.1
     """weight of the latent codes' cross-entropy where demonstrations are labelled"""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """changes of training pictures"""
+    """changes of training pictures, words and, mirrored, actions"""
     mixture: tuple[float, ...] = (1.0,)
     """sampling weight of each dataset, in the order given; a single number holds for all"""
     held_out: float = 0.1
@@ -79,7 +80,8 @@ def train(
     open_run(folder, config, config.loop.seed)
     mean = mean_action(parts)
     hooks = Hooks(on_step=on_step, evaluate=lambda m: action_figures(as_vla(m), held_out, mean, config.evaluate_frames))
-    batches = Batches(parts, spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.augment)
+    weights, size, seed = spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.loop.seed
+    batches = Batches(parts, weights, size, config.augment, seed)
     loss = FinetuneLoss(config, flag_weights(parts, model.config.action.arms))
     result = fit(model, loss, batches, config.loop, folder, hooks)
     contract = vla_contract(model.config, inputs, READY, sets)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.core.files import write_json
 from wbvla.core.run import open_run
+from wbvla.data.augment import AugmentConfig
 from wbvla.data.reader import Dataset
 from wbvla.data.transforms import Normalizer
 from wbvla.train.loop import Hooks, LoopConfig, Progress, fit
@@ -19,7 +20,7 @@ from wbvla.vla.codes import INPUT_KEYS, code_figures, code_loss, majority_codes
 from wbvla.vla.inputs import Inputs, InputsConfig
 from wbvla.vla.model import Vla, VlaConfig
 from wbvla.vla.release import load_release
-from wbvla.vla.samples import AugmentConfig, Batches, Samples, label_digests, open_datasets, split_episodes
+from wbvla.vla.samples import Batches, Samples, label_digests, open_datasets, split_episodes
 from wbvla.vla.tokens import PromptConfig, build_tokenizer, load_tokenizer
 
 ARTEFACT, FIGURES = "vla", "figures.json"
@@ -40,7 +41,7 @@ class PretrainConfig:
     release: str = "none"
     """folder of a released OpenVLA-style checkpoint to start from; `none` starts from random weights"""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """changes of training pictures"""
+    """changes of training pictures and words; mirroring is refused here, the codes would be others"""
     mixture: tuple[float, ...] = (1.0,)
     """sampling weight of each dataset, in the order given; a single number holds for all"""
     held_out: float = 0.1
@@ -69,8 +70,10 @@ def train(
 ) -> Trained:
     """Pretrain and write `folder/vla`; calling it again on the same folder goes on where it stopped.
 
-    Raises DataError when no dataset carries a label of any stream.
+    Raises DataError when no dataset carries a label of any stream, ConfigError when windows would be mirrored.
     """
+    if config.augment.mirror > 0:
+        raise ConfigError("latent codes of mirrored pictures are not known; set augment.mirror to 0 in pretraining")
     sets = open_datasets(datasets)
     label_digests(sets, config.model.streams)
     model, inputs = build(config, sets)
@@ -80,7 +83,8 @@ def train(
         names = ", ".join(str(s.root) for s in sets)
         raise DataError(f"no latent labels in {names}; run `wbvla label` with a trained LAM first")
     open_run(folder, config, config.loop.seed)
-    batches = Batches(parts, spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.augment)
+    weights, size, seed = spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.loop.seed
+    batches = Batches(parts, weights, size, config.augment, seed)
     hooks = Hooks(
         on_step=on_step, evaluate=lambda m: code_figures(as_vla(m), held_out, majority, config.evaluate_frames)
     )

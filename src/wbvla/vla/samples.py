@@ -1,37 +1,28 @@
 """Frames of datasets as training batches: windows of actions, codes with gaps, cameras that may be absent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from wbvla.core.errors import DataError
+from wbvla.core.errors import ConfigError, DataError
+from wbvla.data.augment import AugmentConfig, Draws, augment, draw
 from wbvla.data.features import ACTION, IMAGE, STATE
+from wbvla.data.mirror import WindowMirror, flip
+from wbvla.data.phrases import load_phrases, mirror_words
 from wbvla.data.reader import Dataset
+from wbvla.robots.mirror import swap_sides
+from wbvla.robots.platforms import load_robot
 from wbvla.vla.inputs import Inputs
 from wbvla.vla.model import StreamConfig, VlaConfig
 
 LATENT = "latent."
 NO_CODE = -1
 """stands for `no label` wherever a code could be"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """Light changes of training pictures, drawn per sample from (seed, step)."""
-
-    shift_px: int = 4
-    """largest shift in each direction, edges repeated [px]"""
-    brightness: float = 0.15
-    """largest relative change of brightness [-]"""
-    contrast: float = 0.15
-    """largest relative change of contrast [-]"""
-    camera_dropout: float = 0.05
-    """share of optional cameras hidden from training [-]"""
 
 
 class Samples:
@@ -58,7 +49,7 @@ class Samples:
         self.memory = {c: dataset.load_video(IMAGE + c, self.side, episodes) for c in self.cameras if in_memory}
         self.words = self._column("task_index", episodes)
         names = dataset.features
-        self.state = inputs.state(self._column(STATE, episodes)) if STATE in names else None
+        self.state = self._column(STATE, episodes) if STATE in names else None
         self.actions = self._column(ACTION, episodes) if ACTION in names else None
         self.codes = {s.name: self._codes(s, episodes) for s in self.streams if LATENT + s.name in names}
 
@@ -79,21 +70,51 @@ class Samples:
             )
         return codes
 
-    def batch(self, frames: Int[np.ndarray, " sample"]) -> dict[str, np.ndarray]:
-        """Inputs and targets of these frames as numpy arrays, all keys always there; see `as_tensors`."""
-        config = self.inputs.config
+    @cached_property
+    def mirror(self) -> WindowMirror:
+        """The mirror image of this dataset; raises ConfigError where cameras or channels have none."""
+        names, cameras = self.dataset.features, self.inputs.config.cameras
+        alone = [c for c in cameras if swap_sides(c) not in cameras]
+        if alone:
+            raise ConfigError(f"camera {alone[0]!r} has no partner to swap with in {list(cameras)}; set mirror to 0")
+        moves = STATE in names or ACTION in names
+        return WindowMirror(names, load_robot(self.dataset.robot) if moves else None)
+
+    def batch(
+        self, frames: Int[np.ndarray, " sample"], mirrored: Bool[np.ndarray, " sample"] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Inputs and targets of these frames as numpy arrays, all keys always there; see `as_tensors`.
+
+        Samples that are `mirrored` have pictures, cameras, state and actions left-right exchanged, and no codes.
+        """
+        config, turned = self.inputs.config, np.zeros(len(frames), bool) if mirrored is None else mirrored
         size = (len(frames), len(config.cameras), config.image_size, config.image_size, 3)
         images, present = np.zeros(size, np.uint8), np.zeros(size[:2], bool)
         for i, camera in enumerate(config.cameras):
             if camera in self.cameras:
                 images[:, i], present[:, i] = self.pictures(camera, frames), True
-        channels = len(config.state.offset)
-        state = self.state[frames] if self.state is not None else np.zeros((len(frames), channels), np.float32)
-        result = {"images": images, "present": present, "state": state, **self._targets(frames)}
+        state = np.zeros((len(frames), len(config.state.offset)), np.float32)
+        if self.state is not None:
+            state = self.inputs.state(self._reflected(STATE, self.state[frames], turned))
+        if turned.any():
+            partner = [config.cameras.index(swap_sides(c)) for c in config.cameras]
+            images[turned], present[turned] = flip(images[turned][:, partner]), present[turned][:, partner]
+        result = {"images": images, "present": present, "state": state, **self._targets(frames, turned)}
         for stream in self.streams:
-            none = np.full((len(frames), stream.num_tokens), NO_CODE, np.int64)
-            result[LATENT + stream.name] = self.codes[stream.name][frames] if stream.name in self.codes else none
+            codes = np.full((len(frames), stream.num_tokens), NO_CODE, np.int64)
+            if stream.name in self.codes:
+                codes[~turned] = self.codes[stream.name][frames[~turned]]
+            result[LATENT + stream.name] = codes
         return result
+
+    def _reflected(
+        self, name: str, rows: Float[np.ndarray, "sample *more"], turned: Bool[np.ndarray, " sample"]
+    ) -> Float[np.ndarray, "sample *more"]:
+        """Rows of a column, those of mirrored samples as the mirror shows them."""
+        if turned.any():
+            rows = rows.copy()
+            rows[turned] = self.mirror.columns[name](rows[turned])
+        return rows
 
     def pictures(self, camera: str, frames: Int[np.ndarray, " sample"]) -> UInt8[np.ndarray, "sample size size 3"]:
         """One camera at these frames."""
@@ -106,7 +127,9 @@ class Samples:
         """The words that hold at these frames."""
         return [self.dataset.tasks[int(i)] for i in self.words[frames]]
 
-    def _targets(self, frames: Int[np.ndarray, " sample"]) -> dict[str, np.ndarray]:
+    def _targets(
+        self, frames: Int[np.ndarray, " sample"], turned: Bool[np.ndarray, " sample"]
+    ) -> dict[str, np.ndarray]:
         """The next `steps` rows of `action` from each frame on; `valid` ends with the episode."""
         arms = len(self.inputs.config.arms.offset)
         future = frames[:, None] + np.arange(self.steps)
@@ -116,6 +139,7 @@ class Samples:
             valid = np.zeros_like(valid)
         else:
             rows = self.actions[np.minimum(future, self.last[frames][:, None])].astype(np.float32)
+            rows = self._reflected(ACTION, rows, turned)
         return {
             "valid": valid,
             "arms": self.inputs.config.arms.apply(rows[..., :arms]),
@@ -126,52 +150,67 @@ class Samples:
 
 
 class Batches:
-    """A `train.loop.Source` over several datasets: each batch is a pure function of its step."""
+    """A `train.loop.Source` over several datasets: each batch is a pure function of its step, augmentation included."""
 
     def __init__(
-        self, parts: Sequence[Samples], weights: Sequence[float], batch_size: int, augment: AugmentConfig
+        self,
+        parts: Sequence[Samples],
+        weights: Sequence[float],
+        batch_size: int,
+        augment: AugmentConfig,
+        seed: int = 0,
     ) -> None:
+        """`seed` is the run's; draws that hold for a whole episode follow from it."""
         if len(parts) != len(weights) or min(weights) <= 0:
             raise DataError(f"{len(parts)} datasets need as many positive weights, not {list(weights)}")
-        self.parts, self.batch_size, self.augment = parts, batch_size, augment
+        self.parts, self.batch_size, self.augment, self.seed = parts, batch_size, augment, seed
         self.shares = np.asarray(weights, np.float64) / np.sum(weights)
+        self.moved = [augment.moves(c) for c in parts[0].inputs.config.cameras]
+        if augment.mirror > 0:
+            _ = [part.mirror for part in parts]  # refuses now what could not be mirrored later
 
     def batch(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """`batch_size` frames, datasets drawn by weight, frames evenly; `step` enters through `rng`'s seed."""
         counts = rng.multinomial(self.batch_size, self.shares)
         rows, words = [], []
-        for part, count in zip(self.parts, counts):
+        for number, (part, count) in enumerate(zip(self.parts, counts)):
             if count:
                 frames = rng.integers(len(part), size=count)
-                rows.append(part.batch(frames))
-                words += part.instructions(frames)
+                row, said = self._changed(part, frames, draw(self.augment, self._keys(number, frames, rng)))
+                rows.append(row)
+                words += said
         joined = {k: np.concatenate([r[k] for r in rows]) for k in rows[0]}
-        joined["images"] = augment_images(joined["images"], self.augment, rng)
         drop = rng.random(joined["present"].shape) < self.augment.camera_dropout
         drop[:, 0] = False
         joined["present"] &= ~drop
         return as_tensors(joined, words, self.parts[0].inputs)
+
+    def _keys(
+        self, number: int, frames: Int[np.ndarray, " sample"], rng: np.random.Generator
+    ) -> Int[np.ndarray, "sample key"]:
+        """What the draw of each sample follows from: this batch and row, or dataset and episode."""
+        if self.augment.per == "window":
+            return np.stack([np.full(len(frames), rng.integers(2**62)), np.arange(len(frames))], axis=1)
+        episodes = self.parts[number].episode[frames]
+        return np.stack([np.full(len(frames), v) for v in (self.seed, number)] + [episodes], axis=1)
+
+    def _changed(
+        self, part: Samples, frames: Int[np.ndarray, " sample"], draws: Draws
+    ) -> tuple[dict[str, np.ndarray], list[str]]:
+        """The samples and their words, each changed by its draw."""
+        rows, words = part.batch(frames, draws.mirrored), part.instructions(frames)
+        rows["images"] = augment(rows["images"][:, None], draws, self.moved)[:, 0]
+        book = load_phrases("train")
+        for i, text in enumerate(words):
+            said = book.paraphrase(text, draws.words[i].tolist()) if draws.paraphrased[i] else text
+            words[i] = mirror_words(said) if draws.mirrored[i] else said
+        return rows, words
 
 
 def as_tensors(rows: dict[str, np.ndarray], instructions: Sequence[str], inputs: Inputs) -> dict[str, Tensor]:
     """A batch of `Samples` as the model's tensors, with `text` and `text_mask` added."""
     text, mask = inputs.text(instructions)
     return {**{k: torch.from_numpy(v) for k, v in rows.items()}, "text": text, "text_mask": mask}
-
-
-def augment_images(
-    images: UInt8[np.ndarray, "batch camera size size 3"], config: AugmentConfig, rng: np.random.Generator
-) -> UInt8[np.ndarray, "batch camera size size 3"]:
-    """Shift, brightness and contrast, one draw per picture."""
-    flat = images.reshape(-1, *images.shape[2:])
-    count, side = len(flat), flat.shape[1]
-    shift = rng.integers(-config.shift_px, config.shift_px + 1, size=(2, count))
-    rows, columns = (np.clip(np.arange(side) + s[:, None], 0, side - 1) for s in shift)
-    moved = flat[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    gain = 1.0 + config.contrast * rng.uniform(-1, 1, (count, 1, 1, 1)).astype(np.float32)
-    offset = 255.0 * config.brightness * rng.uniform(-1, 1, (count, 1, 1, 1)).astype(np.float32)
-    changed = (moved.astype(np.float32) - 128.0) * gain + 128.0 + offset
-    return np.clip(changed, 0, 255).astype(np.uint8).reshape(images.shape)
 
 
 def split_episodes(dataset: Dataset, held_out: float) -> tuple[list[int], list[int]]:
