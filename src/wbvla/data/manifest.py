@@ -1,4 +1,8 @@
-"""SHA-256 of every file: a manifest per episode, and a seal over the dataset's own files; both vouch for themselves."""
+"""SHA-256 of every file: a manifest per episode, and a seal over the dataset's own files; both vouch for themselves.
+
+A manifest holds the episode's meta row without statistics, and of each of its files the hash. Where several episodes
+share a file it holds the hash of the episode's own share too, so that damage to one does not condemn the others.
+"""
 
 import hashlib
 import json
@@ -11,11 +15,20 @@ from wbvla.core.files import sha256_of
 from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, SEAL, STATS, TASKS, Info
 from wbvla.data.journal import Commit, as_json
 
+SCHEMA = 2
+"""of what this package adds to LeRobot v3.0; `migrate.py` knows the steps from older ones"""
 
-def manifest_of(episode: int, length: int, files: Sequence[tuple[str, Path]]) -> dict[str, Any]:
-    """The manifest of an episode whose files lie, or lie for now, at the given paths."""
+
+def manifest_of(
+    episode: int, length: int, files: Sequence[tuple[str, Path]], row: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The manifest of an episode alone in its files, which lie, or lie for now, at the given paths.
+
+    `row` is its meta row; statistics are left out of it.
+    """
     facts = {name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for name, path in files}
-    return signed({"episode_index": episode, "length": length, "files": facts})
+    place = {k: v for k, v in (row or {}).items() if not k.startswith("stats/")}
+    return signed({"episode_index": episode, "length": length, "row": place, "files": facts})
 
 
 def signed(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,8 +43,21 @@ def read_manifest(root: Path, episode: int) -> dict[str, Any]:
 
 
 def read_seal(root: Path) -> dict[str, Any]:
-    """`info` and the hashes of the dataset's own files; raises DataError when it is absent or damaged."""
-    return _read_signed(Path(root) / SEAL)
+    """`schema`, `info`, `files` (hashes of the dataset's own files) and `texts` (contract and labels as they are).
+
+    Raises DataError when it is absent or damaged, or was written by a newer release.
+    """
+    seal = _read_signed(Path(root) / SEAL)
+    if seal.get("schema", 1) > SCHEMA:
+        raise DataError(
+            f"{root} was written by a newer release (schema {seal['schema']}, known {SCHEMA}); update wbvla"
+        )
+    return seal
+
+
+def schema_of(root: Path) -> int:
+    """Schema of what this package added to a dataset; 0 where it was made elsewhere and has no seal."""
+    return int(read_seal(root).get("schema", 1)) if (Path(root) / SEAL).is_file() else 0
 
 
 def stage_info(commit: Commit, info: Info) -> None:
@@ -39,7 +65,9 @@ def stage_info(commit: Commit, info: Info) -> None:
     sealed = (CONTRACT, LABELS, TASKS, STATS)
     paths = {name: commit.path_after(name) for name in sealed}
     files = {name: sha256_of(path) for name, path in paths.items() if path.is_file()}
-    commit.stage_bytes(SEAL, as_json(signed({"info": info.to_json(), "files": files})))
+    texts = {name: paths[name].read_text() for name in (CONTRACT, LABELS) if name in files}
+    seal = {"schema": SCHEMA, "info": info.to_json(), "files": files, "texts": texts}
+    commit.stage_bytes(SEAL, as_json(signed(seal)))
     commit.stage_bytes(INFO, as_json(info.to_json()))
 
 
