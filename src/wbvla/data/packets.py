@@ -86,7 +86,7 @@ class PacketIndex:
     """[px]"""
     time_base: Fraction
     """one tick of the stamps [s]"""
-    position: Int64[np.ndarray, " packet"]
+    position: Int64[np.ndarray, " located"]
     """first byte of each packet in the range"""
     size: Int64[np.ndarray, " packet"]
     """bytes of each packet"""
