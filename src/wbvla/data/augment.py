@@ -125,8 +125,9 @@ class Draws:
 def draw(config: AugmentConfig, keys: Int[np.ndarray, "window key"]) -> Draws:
     """One draw per key: the same key and config give the same draw, on any machine and after any resume.
 
-    A key holds numbers of at least 0: for windows what names step and row, for episodes (seed, dataset, episode). Every field takes its own
-    numbers of the key's stream, so that switching one range off leaves the others as they were.
+    A key holds numbers of at least 0: for windows what names step and row, for episodes (seed, dataset, episode).
+    Every field takes its own numbers of the key's stream, so that switching one range off leaves the others as they
+    were.
     """
     unit = np.array([np.random.default_rng(k).random(21) for k in keys]).reshape(-1, 21)
     within = (2.0 * unit - 1.0) * (unit[:, 20:] < config.share)

@@ -8,6 +8,7 @@ from wbvla.core.errors import ConfigError, DataError
 from wbvla.data.features import ACTION, IMAGE, STATE
 from wbvla.data.format import OWN_FEATURES, Feature
 from wbvla.data.phrases import mirror_words
+from wbvla.data.words import SKILL, SUBTASK
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.mirror import ChannelMirror, mirror_channels, swap_sides
 
@@ -15,6 +16,8 @@ LATENT, PAD = "latent.", "_is_pad"
 MOTION = (STATE, ACTION)
 SIDELESS = (*OWN_FEATURES, "success")
 """columns that look the same in a mirror"""
+TEXTS = (SUBTASK, SKILL)
+"""columns of words"""
 
 
 class WindowMirror:
@@ -46,7 +49,7 @@ class WindowMirror:
     def __call__(self, window: Mapping[str, np.ndarray], instruction: str) -> tuple[dict[str, np.ndarray], str]:
         """The mirrored window and its words. Pictures are (..., height, width, channels), columns (..., channels).
 
-        Raises DataError for a column without a known mirror image (latent codes, numbers of primitives, strings).
+        Raises DataError for a column without a known mirror image (latent codes, numbers of primitives).
         """
         result: dict[str, np.ndarray] = {}
         for name, value in window.items():
@@ -57,6 +60,9 @@ class WindowMirror:
                 result[name] = value
             elif base in self.columns:
                 result[name] = self.columns[base](value)
+            elif base in TEXTS:
+                said = [mirror_words(str(text)) for text in value.reshape(-1)]
+                result[name] = np.array(said, dtype=value.dtype if value.dtype == object else None).reshape(value.shape)
             else:
                 raise DataError(f"the mirror image of column {name!r} is not known; leave it out of mirrored windows")
         return result, mirror_words(instruction)

@@ -19,7 +19,7 @@ FLAGS = {"s_x": 1.0, "s_y": -1.0, "s_psi": -1.0, "height_m": 1.0}
 """the command: forward and height stay, sideways and turning change"""
 POLAR_CHANNEL = re.compile(r"(?:^|_)(?:gravity|accel)_([xyz])(?:\.|$)|\.([xyz])_m$|^v_?([xyz])(?:[._]|$)")
 AXIAL_CHANNEL = re.compile(r"(?:^|_)gyro_([xyz])(?:\.|$)|\.q([xyz])$")
-EVEN_CHANNEL = re.compile(r"\.opening$|\.qw$")
+EVEN_CHANNEL = re.compile(r"\.opening$|\.qw$|\.time_s$")
 
 
 @dataclass(frozen=True)
