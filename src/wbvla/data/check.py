@@ -11,6 +11,7 @@ import numpy as np
 from wbvla.core.errors import DataError
 from wbvla.core.files import sha256_of
 from wbvla.data import tables
+from wbvla.data.arrow import is_type
 from wbvla.data.format import INFO, MANIFEST_PATH, SEAL, STATS, TASKS, Info, read_info
 from wbvla.data.journal import pending
 from wbvla.data.manifest import read_manifest, read_seal, verify_file
@@ -105,7 +106,7 @@ def check_episode(root: Path, info: Info, record: Episode, num_tasks: int, hashe
     data = data_name(info, record)
     if data not in bad:
         faults += _data(root, info, record, num_tasks)
-    for camera in info.cameras:
+    for camera in info.videos:
         name = video_name(info, record, camera)
         if name not in bad:
             faults += _video(root, info, record, camera)
@@ -114,20 +115,18 @@ def check_episode(root: Path, info: Info, record: Episode, num_tasks: int, hashe
 
 def data_name(info: Info, record: Episode) -> str:
     """The episode's parquet, relative to the dataset."""
-    chunk, file = record.data
-    return info.data_path.format(chunk_index=chunk, file_index=file)
+    return record.data
 
 
 def video_name(info: Info, record: Episode, camera: str) -> str:
     """The episode's mp4 of a camera, relative to the dataset."""
-    chunk, file, _ = record.videos[camera]
-    return info.video_path.format(video_key=camera, chunk_index=chunk, file_index=file)
+    return record.videos[camera][0]
 
 
 def orphans(root: Path, info: Info, rows: Mapping[int, Episode]) -> list[str]:
     """Files in the folders of episodes that no committed episode owns."""
     owned = {data_name(info, r) for r in rows.values()}
-    owned |= {video_name(info, r, camera) for r in rows.values() for camera in info.cameras}
+    owned |= {video_name(info, r, camera) for r in rows.values() for camera in info.videos}
     count = info.total_episodes
     owned |= {MANIFEST_PATH.format(episode_index=i) for i in range(count)}
     numbered = {f"episode_{i:06d}" for i in range(count)}
@@ -250,8 +249,8 @@ def _data(root: Path, info: Info, record: Episode, num_tasks: int) -> Iterator[F
         table = tables.read_table(path)
         wrong = [
             f"{k} is {table.schema.field(k).type if k in table.column_names else 'missing'}"
-            for k, f in info.columns.items()
-            if k not in table.column_names or not tables.is_type(table.schema.field(k).type, f)
+            for k, f in info.stored.items()
+            if k not in table.column_names or not is_type(table.schema.field(k).type, f)
         ]
         if wrong:
             yield Fault(kind="schema", path=name, message="; ".join(wrong), episode=index)
@@ -291,7 +290,7 @@ def _column_faults(
 
 def _video(root: Path, info: Info, record: Episode, camera: str) -> Iterator[Fault]:
     name, index = video_name(info, record, camera), record.index
-    first, path = record.videos[camera][2], Path(root) / name
+    first, path = record.videos[camera][1], Path(root) / name
     try:
         video = VideoReader(path, info.fps)
         height, width, rate = video.facts

@@ -74,7 +74,7 @@ def with_columns(info: Info, features: Mapping[str, Feature]) -> Info:
 
 def _refuse(dataset: Dataset, features: Mapping[str, Feature]) -> None:
     for name, feature in features.items():
-        if feature.is_video:
+        if feature.is_picture:
             raise DataError(f"{name!r} is a camera; labels are columns")
         if name in dataset.features and name not in dataset.labels:
             raise DataError(f"{name!r} was recorded, not labelled; choose another column name")
@@ -99,8 +99,7 @@ def _stage(
         if given is None:
             raise DataError(f"labels end after {record.index} episodes, {dataset.root} has {dataset.num_episodes}")
         columns = _labelled(dataset, record, features, given)
-        chunk, file = record.data
-        name = info.data_path.format(chunk_index=chunk, file_index=file)
+        name = record.data
         aside = commit.stage(name)
         tables.write_frames(aside, info, columns)
         manifest = _manifest(dataset.root, record, name, aside)
@@ -117,7 +116,8 @@ def _labelled(
 ) -> dict[str, np.ndarray]:
     if set(given) != set(features):
         raise DataError(f"episode {record.index}: labels {sorted(given)} given, {sorted(features)} declared")
-    columns = dataset.columns(record.index)
+    columns = dict(dataset.columns(record.index))
+    columns |= {name: dataset.encoded(name, record.index) for name in dataset.info.images}
     for name, feature in features.items():
         value = np.asarray(given[name])
         if len(value) != record.length:

@@ -1,7 +1,6 @@
 """Reading: columns and frames of a dataset by integer index, windows with padding masks; worker-friendly."""
 
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,23 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from wbvla.core.errors import DataError
-from wbvla.data import tables
-from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, STATS, TASKS, TRUTH_PATH, Feature, Info, read_info
+from wbvla.data import tables, v21
+from wbvla.data.format import (
+    CONTRACT,
+    INFO,
+    LABELS,
+    LEGACY_VERSIONS,
+    MANIFEST_PATH,
+    STATS,
+    TASKS,
+    TRUTH_PATH,
+    Feature,
+    Info,
+    load_info,
+)
 from wbvla.data.journal import REPLACE, pending
+from wbvla.data.layout import inside, read_json
+from wbvla.data.pictures import PictureCache, read_pictures
 from wbvla.data.transforms import resize
 from wbvla.data.video import VideoCache
 
@@ -30,10 +43,12 @@ class Episode:
     start: int
     """global index of its first frame"""
     tasks: tuple[str, ...]
-    data: tuple[int, int]
-    """chunk and file of its parquet"""
-    videos: Mapping[str, tuple[int, int, int]]
-    """per camera: chunk and file of its mp4, and the number of its first frame there"""
+    data: str
+    """its parquet, relative to the dataset"""
+    videos: Mapping[str, tuple[str, int]]
+    """per camera: its mp4, relative to the dataset, and the number of its first frame there"""
+    first_row: int | None = None
+    """number of its first row in the parquet; None = `start` less the index of the file's first row"""
 
 
 class Dataset:
@@ -43,13 +58,15 @@ class Dataset:
         self.root = Path(root)
         if pending(self.root) == REPLACE:
             raise DataError(f"{root}: a replacement of files is not finished; run `wbvla data repair {root}`")
-        self.info: Info = read_info(self.root)
-        self.tasks: list[str] = tables.read_tasks(self.root / TASKS)
+        self.info: Info = load_info(self.root)
+        legacy = self.info.version in LEGACY_VERSIONS
+        self.tasks: list[str] = v21.read_tasks(self.root) if legacy else tables.read_tasks(self.root / TASKS)
         self.episodes: list[Episode] = read_episodes(self.root, self.info)
         self._videos = VideoCache(self.info.fps, max_open_videos)
         self._cache: OrderedDict[tuple[int, str], np.ndarray] = OrderedDict()
         self._capacity = max_cached_episodes * max(len(self.info.columns), 1)
         self._first_rows: dict[Path, int] = {}
+        self._pictures = PictureCache()
 
     def __len__(self) -> int:
         """Frames of all episodes."""
@@ -69,7 +86,13 @@ class Dataset:
 
     @property
     def cameras(self) -> tuple[str, ...]:
+        """Colour pictures, from mp4 files or embedded ones."""
         return self.info.cameras
+
+    @property
+    def depths(self) -> tuple[str, ...]:
+        """Depth maps."""
+        return self.info.depths
 
     @property
     def num_episodes(self) -> int:
@@ -101,11 +124,19 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over info.json and the manifest, so over every file: changes with each commit and labelling."""
+        """SHA-256 over info.json and the manifest, so over every file: changes with each commit and labelling.
+
+        Of datasets made elsewhere, which have no manifest, over the names and sizes of the files instead.
+        """
         total = hashlib.sha256((self.root / INFO).read_bytes())
         for record in self.episodes:
             path = self.root / MANIFEST_PATH.format(episode_index=record.index)
-            total.update(path.read_bytes() if path.is_file() else b"-")
+            if path.is_file():
+                total.update(path.read_bytes())
+                continue
+            for name in (record.data, *(name for name, _ in record.videos.values())):
+                file = self.root / name
+                total.update(f"{name} {file.stat().st_size if file.is_file() else -1}\n".encode())
         return total.hexdigest()
 
     def locate(self, index: int) -> tuple[int, int]:
@@ -154,10 +185,20 @@ class Dataset:
         for i in indices:
             if not 0 <= i < record.length:
                 raise DataError(f"frame {i} asked, episode {episode} of {self.root} has {record.length}")
-        chunk, file, first = self._video(camera, record)
-        path = self.root / self.info.video_path.format(video_key=camera, chunk_index=chunk, file_index=file)
-        rgb = self._videos.read(path, [first + int(i) for i in indices])
+        if camera not in self.cameras:
+            raise DataError(f"no camera {camera!r} in {self.root}; it has {', '.join(self.cameras)}")
+        if camera in record.videos:
+            name, first = record.videos[camera]
+            rgb = self._videos.read(self.root / name, [first + int(i) for i in indices])
+        else:
+            rgb = read_pictures(self.encoded(camera, episode), indices, self.features[camera].shape)
         return rgb if size is None else resize(rgb, size)
+
+    def encoded(self, name: str, episode: int) -> np.ndarray:
+        """The embedded pictures of one episode as they stand in the parquet: (T,) bytes of PNG, JPEG or TIFF files."""
+        if name not in self.info.images:
+            raise DataError(f"{name!r} of {self.root} is not embedded; embedded are {', '.join(self.info.images)}")
+        return self._pictures.get((episode, name), lambda: self._load(self._episode(episode), [name])[name])
 
     def instruction(self, episode: int, frame: int = 0) -> str:
         """The words that hold at a frame."""
@@ -215,52 +256,68 @@ class Dataset:
             raise DataError(f"episode {episode} asked, {self.root} has {self.num_episodes}")
         return self.episodes[episode]
 
-    def _video(self, camera: str, record: Episode) -> tuple[int, int, int]:
-        if camera not in record.videos:
-            raise DataError(f"no camera {camera!r} in {self.root}; it has {', '.join(self.cameras)}")
-        return record.videos[camera]
-
     def _load(self, record: Episode, names: Sequence[str]) -> dict[str, np.ndarray]:
-        chunk, file = record.data
-        path = self.root / self.info.data_path.format(chunk_index=chunk, file_index=file)
-        if path not in self._first_rows:
-            self._first_rows[path] = tables.first_index(path)
+        first, path = record.first_row, self.root / record.data
+        if first is None:
+            if path not in self._first_rows:
+                self._first_rows[path] = tables.first_index(path)
+            first = record.start - self._first_rows[path]
         features = {n: self.info.features[n] for n in names}
-        return tables.read_frames(path, features, record.start - self._first_rows[path], record.length)
+        return tables.read_frames(path, features, first, record.length)
 
     @staticmethod
     def read_json(root: Path, name: str) -> dict[str, Any]:
         """One of the JSON files under meta/; empty when it is absent."""
         path = Path(root) / name
-        return json.loads(path.read_text()) if path.is_file() else {}
+        return read_json(path) if path.is_file() else {}
 
 
 def read_episodes(root: Path, info: Info) -> list[Episode]:
     """The committed episodes in order; raises DataError when info.json promises more than the meta files hold."""
-    rows: dict[int, dict[str, Any]] = {}
-    for path in tables.episode_files(root):
-        rows |= {row["episode_index"]: row for row in tables.read_rows(path)}
-    missing = [i for i in range(info.total_episodes) if i not in rows]
-    if missing:
+    if info.version in LEGACY_VERSIONS:
+        rows = {row["episode_index"]: row for row in v21.read_rows(root, info)}
+        build = episode_from_legacy_row
+    else:
+        rows, build = {}, episode_from_row
+        for path in tables.episode_files(root):
+            rows |= {row["episode_index"]: row for row in tables.read_rows(path)}
+    if info.total_episodes > len(rows) or any(i not in rows for i in range(info.total_episodes)):
+        missing = [i for i in range(min(info.total_episodes, len(rows) + 5)) if i not in rows]
         raise DataError(f"{root} lacks the meta rows of episodes {missing[:5]}; run `wbvla data repair {root}`")
-    return [episode_from_row(rows[i], info) for i in range(info.total_episodes)]
+    try:
+        return [build(rows[i], info) for i in range(info.total_episodes)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{root}: the meta row of an episode lacks {error}; run `wbvla data check`") from error
 
 
 def episode_from_row(row: Mapping[str, Any], info: Info) -> Episode:
-    """Raises KeyError when the row lacks a column of a camera or a file."""
-    videos = {
-        camera: (
-            int(row[f"videos/{camera}/chunk_index"]),
-            int(row[f"videos/{camera}/file_index"]),
-            round(row[f"videos/{camera}/from_timestamp"] * info.fps),
-        )
-        for camera in info.cameras
-    }
+    """Of v3; raises KeyError when the row lacks a column of a camera or a file."""
+    videos = {}
+    for key in info.videos:
+        where = {k: int(row[f"videos/{key}/{k}"]) for k in ("chunk_index", "file_index")}
+        name = inside(info.video_path.format(video_key=key, **where))
+        videos[key] = (name, round(row[f"videos/{key}/from_timestamp"] * info.fps))
+    where = {k: int(row[f"data/{k}"]) for k in ("chunk_index", "file_index")}
     return Episode(
         index=int(row["episode_index"]),
         length=int(row["length"]),
         start=int(row["dataset_from_index"]),
         tasks=tuple(row["tasks"]),
-        data=(int(row["data/chunk_index"]), int(row["data/file_index"])),
+        data=inside(info.data_path.format(**where)),
         videos=videos,
+    )
+
+
+def episode_from_legacy_row(row: Mapping[str, Any], info: Info) -> Episode:
+    """Of v2.1: one parquet and one mp4 per camera; raises KeyError when the row lacks something."""
+    index = int(row["episode_index"])
+    where = {"episode_chunk": index // info.chunks_size, "episode_index": index}
+    return Episode(
+        index=index,
+        length=int(row["length"]),
+        start=int(row["start"]),
+        tasks=tuple(str(t) for t in row["tasks"]),
+        data=inside(info.data_path.format(**where)),
+        videos={k: (inside(info.video_path.format(video_key=k, **where)), 0) for k in info.videos},
+        first_row=0,
     )

@@ -103,7 +103,7 @@ def _info(root: Path) -> Info:
 def _rows(root: Path, info: Info) -> tuple[dict[int, Episode], dict[int, str]]:
     """Meta rows; a lost or changed one is derived from the episode's own parquet, whose place is known."""
     rows, _ = read_meta(root, info)
-    if any(r.videos[c][2] for r in rows.values() for c in info.cameras):
+    if any(first for r in rows.values() for _, first in r.videos.values()):
         raise DataError(f"{root} keeps several episodes in one file; repair works on datasets of this writer")
     for index, record in list(rows.items()):
         name = EPISODES_PATH.format(**file_of(index))
@@ -125,14 +125,14 @@ def _rows(root: Path, info: Info) -> tuple[dict[int, Episode], dict[int, str]]:
 
 def _placed(index: int, info: Info) -> Episode:
     """Where the files of an episode are, by its number alone."""
-    place = tuple(file_of(index).values())
+    where = file_of(index)
     return Episode(
         index=index,
         length=0,
         start=0,
         tasks=(),
-        data=(place[0], place[1]),
-        videos=dict.fromkeys(info.cameras, (place[0], place[1], 0)),
+        data=info.data_path.format(**where),
+        videos={key: (info.video_path.format(video_key=key, **where), 0) for key in info.videos},
     )
 
 
@@ -209,7 +209,7 @@ class _Rewrite:
         record, index = episode.record, self._info.total_episodes
         names = {
             video_name(self._old, record, c): video_name(self._info, _placed(index, self._info), c)
-            for c in self._info.cameras
+            for c in self._info.videos
         }
         if episode.has_truth:
             names[TRUTH_PATH.format(episode_index=record.index)] = TRUTH_PATH.format(episode_index=index)
@@ -250,5 +250,5 @@ class _Rewrite:
 
     def _owned(self, record: Episode, has_truth: bool) -> list[str]:
         names = [data_name(self._old, record)]
-        names += [video_name(self._old, record, c) for c in self._info.cameras]
+        names += [video_name(self._old, record, c) for c in self._info.videos]
         return [*names, TRUTH_PATH.format(episode_index=record.index)] if has_truth else names

@@ -10,109 +10,84 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wbvla.core.errors import DataError
+from wbvla.data.arrow import frame_schema, from_arrow, to_arrow
 from wbvla.data.format import Feature, Info
 
-ARROW = {
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "int8": pa.int8(),
-    "int16": pa.int16(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "uint8": pa.uint8(),
-    "bool": pa.bool_(),
-    "string": pa.string(),
-}
 TASK = "task"
-
-
-def arrow_type(feature: Feature) -> pa.DataType:
-    kind = ARROW[feature.dtype]
-    return kind if feature.shape == (1,) else pa.list_(kind, feature.shape[0])
-
-
-def is_type(found: pa.DataType, feature: Feature) -> bool:
-    """Whether a column's type is the declared one; lists of variable length are told by their values."""
-    if pa.types.is_list(found) and feature.shape != (1,):
-        return found.value_type == ARROW[feature.dtype]
-    return found == arrow_type(feature)
-
-
-def _datasets_type(feature: Feature) -> dict[str, Any]:
-    value = {"dtype": feature.dtype, "_type": "Value"}
-    return value if feature.shape == (1,) else {"feature": value, "length": feature.shape[0], "_type": "List"}
-
-
-def frame_schema(info: Info) -> pa.Schema:
-    """Schema of a data file, with the `huggingface` metadata that the `datasets` library reads its types from."""
-    columns = info.columns
-    described = {"info": {"features": {k: _datasets_type(f) for k, f in columns.items()}}}
-    fields = [pa.field(k, arrow_type(f)) for k, f in columns.items()]
-    return pa.schema(fields, metadata={"huggingface": json.dumps(described)})
-
-
-def to_arrow(feature: Feature, values: np.ndarray) -> pa.Array:
-    """One column: (T,) or (T, n) to a plain or fixed-size-list array."""
-    if feature.dtype == "string":
-        flat = pa.array([str(v) for v in values.reshape(-1)], pa.string())
-    else:
-        flat = pa.array(np.ascontiguousarray(values).reshape(-1), ARROW[feature.dtype])
-    if feature.shape == (1,):
-        return flat
-    return pa.FixedSizeListArray.from_arrays(flat, feature.shape[0])
-
-
-def from_arrow(feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
-    """Inverse of `to_arrow`: (T,) for a scalar, (T, n) for a vector; raises DataError on nulls or a wrong width."""
-    array = column.combine_chunks()
-    if array.null_count:
-        raise DataError("a column holds nulls; run `wbvla data check`")
-    is_list = pa.types.is_fixed_size_list(array.type) or pa.types.is_list(array.type)
-    flat = array.flatten() if is_list else array
-    if feature.dtype == "string":
-        values = np.array(flat.to_pylist(), dtype=object)
-    else:
-        values = flat.to_numpy(zero_copy_only=False).astype(feature.dtype, copy=False)
-    if values.size != len(array) * feature.shape[0]:
-        raise DataError(f"a column of width {values.size / max(len(array), 1)} was declared {feature.shape}")
-    return values if feature.shape == (1,) else values.reshape(len(array), feature.shape[0])
+MAX_ROWS = 1 << 27
+"""a parquet that declares more rows is refused before memory is taken for them"""
 
 
 def write_frames(path: Path, info: Info, columns: Mapping[str, np.ndarray]) -> None:
     """One episode, one row group."""
     schema = frame_schema(info)
-    arrays = [to_arrow(feature, columns[name]) for name, feature in info.columns.items()]
+    arrays = [to_arrow(name, feature, columns[name]) for name, feature in info.stored.items()]
     table = pa.Table.from_arrays(arrays, schema=schema)
     pq.write_table(table, path, row_group_size=max(table.num_rows, 1), write_page_checksum=True)
 
 
 def read_frames(path: Path, features: Mapping[str, Feature], first: int, length: int) -> dict[str, np.ndarray]:
-    """Columns of `length` rows from row `first`; raises DataError when file or rows are missing."""
-    table = read_table(path, list(features))
-    if first < 0 or first + length > table.num_rows:
-        raise DataError(
-            f"{path} has {table.num_rows} rows, asked for {first}..{first + length}; run `wbvla data check`"
-        )
-    table = table.slice(first, length)
-    return {name: from_arrow(feature, table.column(name)) for name, feature in features.items()}
+    """Columns of `length` rows from row `first`, of their row groups only; raises DataError when some are missing."""
+    table = read_rows_at(path, list(features), first, length)
+    try:
+        return {name: from_arrow(feature, table.column(name)) for name, feature in features.items()}
+    except (DataError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_rows_at(path: Path, columns: Sequence[str] | None, first: int, length: int) -> pa.Table:
+    """Rows `first .. first + length` of some columns, or of all; other row groups are not touched."""
+    try:
+        file = _open(path)
+        facts = file.metadata
+        ends = np.cumsum([0, *(facts.row_group(i).num_rows for i in range(facts.num_row_groups))], dtype=np.int64)
+        if first < 0 or length < 0 or first + length > ends[-1]:
+            raise DataError(f"{path} has {ends[-1]} rows, asked for {first}..{first + length}; run `wbvla data check`")
+        wanted = [i for i in range(facts.num_row_groups) if ends[i] < first + length and ends[i + 1] > first]
+        _require_columns(path, file, columns)
+        table = file.read_row_groups(wanted, columns=list(columns) if columns is not None else None, use_threads=False)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
+    return table.slice(first - int(ends[wanted[0]]) if wanted else 0, length)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A parquet file, or DataError saying what is wrong with it."""
     try:
+        file = _open(path)
+        _require_columns(path, file, columns)
         # one thread: workers that were forked must not wait for a thread pool they do not have
-        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
         return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
 
 
+def _open(path: Path) -> pq.ParquetFile:
+    file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
+    if file.metadata.num_rows > MAX_ROWS:
+        raise DataError(f"{path} declares {file.metadata.num_rows} rows, more than {MAX_ROWS} are not read")
+    return file
+
+
+def _require_columns(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None) -> None:
+    missing = [c for c in columns or () if c not in file.schema_arrow.names]
+    if missing:
+        raise DataError(f"{path} lacks columns {', '.join(missing)}; run `wbvla data check`")
+
+
+def num_rows(path: Path) -> int:
+    """Rows of a parquet by its footer."""
+    try:
+        return int(_open(path).metadata.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
+
+
 def first_index(path: Path) -> int:
     """Global index of a data file's first row."""
-    column = read_table(path, ["index"]).column("index")
-    if len(column) == 0:
+    if num_rows(path) == 0:
         raise DataError(f"{path} has no rows; run `wbvla data check`")
-    return int(column[0].as_py())
+    return int(read_rows_at(path, ["index"], 0, 1).column("index")[0].as_py())
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
@@ -183,8 +158,11 @@ def episode_files(root: Path) -> list[Path]:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The meta rows of a file, statistics left out."""
-    table = read_table(path)
-    return table.select([n for n in table.column_names if not n.startswith("stats/")]).to_pylist()
+    try:
+        names = [n for n in _open(path).schema_arrow.names if not n.startswith("stats/")]
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
+    return read_table(path, names).to_pylist()
 
 
 def read_stats(path: Path) -> dict[str, dict[str, Any]]:

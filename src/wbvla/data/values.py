@@ -22,7 +22,7 @@ def check_value(name: str, feature: Feature, value: Any) -> Any:
         if array.shape != feature.shape or array.dtype != np.uint8:
             raise DataError(f"{name!r} is {array.dtype} {array.shape}, it was declared uint8 {feature.shape}")
         return array
-    if array.size == feature.shape[0] == 1:
+    if array.size == 1 and feature.shape == (1,):
         array = array.reshape(())
     elif array.shape != feature.shape:
         raise DataError(f"{name!r} has shape {array.shape}, the dataset was declared {feature.shape}")
