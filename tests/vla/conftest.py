@@ -68,7 +68,7 @@ def write_dataset(root: Path, episodes: int, length: int) -> Path:
                     frame |= {IMAGE + c: picture(left, rng) for c in CAMERAS}
                     episode.add(frame)
                     codes.append((code, code) if t < length - 2 else (-1, -1))
-                episode.fill(SUCCESS, True)
+                episode.fill(SUCCESS, 1)
                 episode.commit()
             labels.append({"latent.manipulation": np.array(codes), "latent.locomotion": np.array(codes)})
     names = {f"latent.{s}": Feature(dtype="int64", shape=(2,)) for s in ("manipulation", "locomotion")}

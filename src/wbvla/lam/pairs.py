@@ -10,7 +10,9 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from wbvla.core.errors import ConfigError, DataError
+from wbvla.data.augment import OFF, AugmentConfig
 from wbvla.data.reader import Dataset
+from wbvla.lam.changed import change_pairs, require_possible
 from wbvla.lam.model import LamConfig
 
 
@@ -82,10 +84,11 @@ class Pairs:
 class PairSource:
     """Batches over several datasets, each drawn equally often whatever its length (balanced, as in the paper)."""
 
-    def __init__(self, parts: Sequence[Pairs], batch_size: int) -> None:
+    def __init__(self, parts: Sequence[Pairs], batch_size: int, augment: AugmentConfig = OFF) -> None:
         if not parts:
             raise ConfigError("no dataset to draw pairs from; name at least one")
-        self.parts, self.batch_size = list(parts), batch_size
+        self.parts, self.batch_size, self.augment = list(parts), batch_size, augment
+        require_possible(augment, parts[0].config.cameras)
 
     def batch(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """A batch drawn with replacement: a function of the step's generator alone."""
@@ -95,7 +98,8 @@ class PairSource:
             for i, part in enumerate(self.parts)
             if (chosen == i).any()
         ]
-        return {k: torch.cat([d[k] for d in drawn]) for k in ("now", "later")}
+        joined = {k: torch.cat([d[k] for d in drawn]) for k in ("now", "later")}
+        return change_pairs(joined, self.augment, self.parts[0].config.cameras, rng)
 
 
 def open_datasets(roots: Sequence[Path], config: LamConfig) -> list[Dataset]:

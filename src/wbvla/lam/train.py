@@ -10,6 +10,7 @@ from torch import nn
 
 from wbvla.core.files import write_json
 from wbvla.core.run import open_run, plain
+from wbvla.data.augment import OFF, AugmentConfig
 from wbvla.data.reader import Dataset
 from wbvla.lam.artefact import lam_contract, save_lam
 from wbvla.lam.model import LamConfig, LatentActionModel, lam_loss
@@ -33,6 +34,8 @@ class LamTrainConfig:
     """share of episodes kept for judging [-]"""
     in_memory: bool = True
     """keep all frames in memory at the model's size; off reads them from disk as they are drawn"""
+    augment: AugmentConfig = OFF
+    """changes of training pairs, one draw for both frames"""
     quality: QualityConfig = field(default_factory=QualityConfig)
     """the gate"""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
@@ -68,7 +71,7 @@ def train(
     parts, held_out = split_pairs(sets, config)
     open_run(folder, config, config.loop.seed)
     model = build(config)
-    source = PairSource(parts, config.loop.batch_size)
+    source = PairSource(parts, config.loop.batch_size, config.augment)
     evaluate = (lambda m: _figures(m, held_out, config.quality)) if config.loop.evaluate_every else None
     hooks = Hooks(on_step=on_step, evaluate=evaluate)
     result = fit(model, lam_loss, source, config.loop, folder, hooks)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from wbvla.data.augment import VIDEO
 from wbvla.data.features import IMAGE
 from wbvla.lam.model import LamConfig
 from wbvla.lam.quantizer import QuantizerConfig
@@ -50,6 +51,7 @@ def full_size(stream: Literal["manipulation", "locomotion"]) -> LamTrainConfig:
     """Frozen DINOv2-base patches of the head camera at 224 px, 12 + 12 blocks, 4 tokens of 16 codes of width 128.
 
     30,000 steps of 256 pairs as in the paper; networks, schedule and rate as in UniVLA, the paper states none.
+    Pairs are rotated, scaled, shifted, mirrored and recoloured, one draw for both frames (the paper states none).
     The codebook is moved by its loss, starts by k-means after 1,000 steps and has its dead codes revived.
     """
     optim = OptimConfig(learning_rate=1e-4, weight_decay=0.01, warmup_steps=500, clip_norm=0.1)
@@ -72,7 +74,7 @@ def full_size(stream: Literal["manipulation", "locomotion"]) -> LamTrainConfig:
         quantizer=QuantizerConfig(num_tokens=4, num_codes=16, dim=128, update="gradient", warmup_batches=4_000),
         reconstruction=1.0,
     )
-    return LamTrainConfig(model=model, loop=loop, held_out=0.02, in_memory=False)
+    return LamTrainConfig(model=model, loop=loop, held_out=0.02, in_memory=False, augment=VIDEO)
 
 
 @recipes.register("lam-locomotion")
