@@ -1,81 +1,55 @@
 """Every fault of a dataset, named: what is wrong, where, in which episode. Reads only."""
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from wbvla.core.errors import DataError
 from wbvla.core.files import sha256_of
 from wbvla.data import tables
-from wbvla.data.arrow import is_type
-from wbvla.data.format import INFO, MANIFEST_PATH, SEAL, STATS, TASKS, Info, read_info
+from wbvla.data.faults import KINDS, Examiner, Fault, file_kind, leaves
+from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, SEAL, SIDE_PATHS, STATS, TASKS, Info, read_info
 from wbvla.data.journal import pending
-from wbvla.data.manifest import read_manifest, read_seal, verify_file
+from wbvla.data.manifest import read_manifest, read_seal
 from wbvla.data.reader import Dataset, Episode, episode_from_row
-from wbvla.data.video import VideoReader
+from wbvla.data.sharing import sharing
 
-KINDS = {
-    "info": "meta/info.json cannot be used",
-    "interrupted": "a commit was interrupted after its point of no return",
-    "tasks": "the task table cannot be used",
-    "meta": "the meta row of an episode is missing or does not fit its neighbours",
-    "missing": "a file is missing",
-    "empty": "a file has no bytes",
-    "unreadable": "a file cannot be parsed or decoded",
-    "changed": "a file differs from what was committed (SHA-256)",
-    "length": "a file holds another number of frames than its episode",
-    "schema": "a column or picture has another type, width or size than declared",
-    "index": "a frame, episode or global index is wrong",
-    "value": "a column holds values it must not",
-    "manifest": "the list of hashes is missing or damaged",
-    "orphan": "a file belongs to no committed episode; other readers would take it for data",
-    "totals": "the totals in info.json do not add up",
-    "stats": "stats.json is missing, or was made before the last commit",
-}
+__all__ = ["KINDS", "Fault", "check", "find_meta", "orphans", "read_meta"]
+
+LATENT = "latent."
+"""columns under this prefix are codes of a model and need a source in labels.json"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One thing that is wrong."""
+def check(root: Path, hashes: bool = True, deep: bool = False) -> list[Fault]:
+    """All faults of a dataset; empty when it is sound.
 
-    kind: str
-    """one of `KINDS`"""
-    path: str
-    """file, relative to the dataset"""
-    message: str
-    episode: int | None = None
-    """the episode it concerns, if it is one"""
-
-    def __str__(self) -> str:
-        where = "" if self.episode is None else f" (episode {self.episode})"
-        return f"{self.kind}: {self.path}{where}: {self.message}"
-
-
-def check(root: Path, hashes: bool = True) -> list[Fault]:
-    """All faults of a dataset; empty when it is sound. Without `hashes` files are opened but not read in full."""
+    Without `hashes` files are opened but not read in full; with `deep` every frame of every video is decoded.
+    """
     root = Path(root)
     faults = list(_journal(root))
     try:
         info = read_info(root)
     except DataError as error:
         return [*faults, Fault(kind="info", path=INFO, message=str(error))]
+    if outside := list(_paths(info)):
+        return [*faults, *outside]
     faults += _seal(root)
     tasks, found = _tasks(root, info)
     faults += found
     rows, found = read_meta(root, info)
     faults += found
-    for index in range(info.total_episodes):
-        if index in rows:
-            faults += check_episode(root, info, rows[index], len(tasks), hashes)
+    examiner = Examiner(root, info, rows, len(tasks), hashes, deep)
+    for index in sorted(rows):
+        faults += examiner.episode(rows[index])
+    faults += examiner.shared()
     faults += _totals(info, rows)
+    faults += _order(rows)
     faults += [
         Fault(kind="orphan", path=name, message="belongs to no committed episode") for name in orphans(root, info, rows)
     ]
-    return faults + list(_stats(root, info))
+    return [*faults, *_words(root, info), *_stats(root, info)]
 
 
 def read_meta(root: Path, info: Info) -> tuple[dict[int, Episode], list[Fault]]:
@@ -87,11 +61,11 @@ def read_meta(root: Path, info: Info) -> tuple[dict[int, Episode], list[Fault]]:
         try:
             records = [episode_from_row(row, info) for row in tables.read_rows(path)]
         except DataError as error:
-            faults.append(Fault(kind=_file_kind(path), path=name, message=str(error)))
+            faults.append(Fault(kind=file_kind(path), path=name, message=str(error)))
         except (KeyError, TypeError, ValueError) as error:
             faults.append(Fault(kind="meta", path=name, message=f"lacks {error}"))
         else:
-            rows |= {r.index: r for r in records if r.index < info.total_episodes}
+            rows |= {r.index: r for r in records if 0 <= r.index < info.total_episodes}
     for index in range(info.total_episodes):
         if index not in rows:
             message = "no readable meta row"
@@ -99,42 +73,29 @@ def read_meta(root: Path, info: Info) -> tuple[dict[int, Episode], list[Fault]]:
     return rows, faults
 
 
-def check_episode(root: Path, info: Info, record: Episode, num_tasks: int, hashes: bool) -> list[Fault]:
-    """The faults of one episode's own files."""
-    faults = list(_manifest(root, record, hashes))
-    bad = {f.path for f in faults}
-    data = data_name(info, record)
-    if data not in bad:
-        faults += _data(root, info, record, num_tasks)
-    for camera in info.videos:
-        name = video_name(info, record, camera)
-        if name not in bad:
-            faults += _video(root, info, record, camera)
-    return faults
-
-
-def data_name(info: Info, record: Episode) -> str:
-    """The episode's parquet, relative to the dataset."""
-    return record.data
-
-
-def video_name(info: Info, record: Episode, camera: str) -> str:
-    """The episode's mp4 of a camera, relative to the dataset."""
-    return record.videos[camera][0]
+def find_meta(root: Path, info: Info, index: int) -> Episode | None:
+    """An episode as its manifest describes it, where the meta row is lost; None when that is lost too."""
+    try:
+        row = read_manifest(root, index).get("row")
+        return episode_from_row(row, info) if row else None
+    except (DataError, KeyError, TypeError, ValueError):
+        return None
 
 
 def orphans(root: Path, info: Info, rows: Mapping[int, Episode]) -> list[str]:
     """Files in the folders of episodes that no committed episode owns."""
-    owned = {data_name(info, r) for r in rows.values()}
-    owned |= {video_name(info, r, camera) for r in rows.values() for camera in info.videos}
     count = info.total_episodes
+    owned = set(sharing(list(rows.values())))
     owned |= {MANIFEST_PATH.format(episode_index=i) for i in range(count)}
-    numbered = {f"episode_{i:06d}" for i in range(count)}
+    cameras = list(info.features)
+    sides = [t.replace("{video_key}", c) for t in SIDE_PATHS for c in (cameras if "{video_key}" in t else [""])]
+    owned |= {template.format(episode_index=i) for template in sides for i in range(count)}
+    folders = {template.partition("/")[0] for template in SIDE_PATHS}
     found: list[str] = []
-    for pattern in ("data/**/*.parquet", "videos/**/*.mp4", "meta/manifest/*.json", "truth/*.npz"):
+    for pattern in ("data/**/*.parquet", "videos/**/*.mp4", "meta/manifest/*.json", *(f"{f}/**/*" for f in folders)):
         for path in sorted(Path(root).glob(pattern)):
             name = str(path.relative_to(root))
-            if name not in owned and not (name.startswith("truth/") and path.stem in numbered):
+            if path.is_file() and name not in owned:
                 found.append(name)
     for path in tables.episode_files(root):
         try:
@@ -146,12 +107,6 @@ def orphans(root: Path, info: Info, rows: Mapping[int, Episode]) -> list[str]:
     return found
 
 
-def _file_kind(path: Path) -> str:
-    if not path.is_file():
-        return "missing"
-    return "unreadable" if path.stat().st_size else "empty"
-
-
 def _journal(root: Path) -> Iterator[Fault]:
     path = ".staging/journal.json"
     try:
@@ -161,6 +116,12 @@ def _journal(root: Path) -> Iterator[Fault]:
         return
     if kind:
         yield Fault(kind="interrupted", path=path, message="a commit is not finished; repair or a writer finishes it")
+
+
+def _paths(info: Info) -> Iterator[Fault]:
+    for name in (info.data_path, info.video_path, *info.features):
+        if leaves(name):
+            yield Fault(kind="path", path=INFO, message=f"{name!r} leads out of the dataset")
 
 
 def _seal(root: Path) -> Iterator[Fault]:
@@ -175,7 +136,9 @@ def _seal(root: Path) -> Iterator[Fault]:
     if json.loads((root / INFO).read_bytes()) != seal["info"]:
         yield Fault(kind="info", path=INFO, message="differs from what was sealed at the last commit")
     for name, digest in seal["files"].items():
-        if not (root / name).is_file():
+        if leaves(name):
+            yield Fault(kind="path", path=SEAL, message=f"{name!r} leads out of the dataset")
+        elif not (root / name).is_file():
             yield Fault(kind="missing", path=name, message="is missing")
         elif sha256_of(root / name) != digest:
             yield Fault(kind="changed", path=name, message="differs from its committed SHA-256")
@@ -206,108 +169,46 @@ def _totals(info: Info, rows: Mapping[int, Episode]) -> Iterator[Fault]:
         yield Fault(kind="totals", path=INFO, message=message)
 
 
+def _order(rows: Mapping[int, Episode]) -> Iterator[Fault]:
+    """LeRobot reads all parquet files in the order of their names and counts rows."""
+    names = [rows[index].data for index in sorted(rows)]
+    for before, after in itertools.pairwise(names):
+        if after < before:
+            yield Fault(kind="order", path=after, message=f"its frames follow those of {before}")
+
+
+def _words(root: Path, info: Info) -> Iterator[Fault]:
+    """What contract and labels promise, against the columns."""
+    try:
+        contract, labels = (Dataset.read_json(root, name) for name in (CONTRACT, LABELS))
+        promised_joints, written = contract.get("joint_names"), labels.items()
+    except (DataError, ValueError, AttributeError) as error:
+        yield Fault(kind="unreadable", path=f"{CONTRACT}, {LABELS}", message=str(error))
+        return
+    state = info.features.get("observation.state")
+    channels = (state.names if state is not None else None) or ()
+    joints = [n.removesuffix(".q_rad") for n in channels if n.endswith(".q_rad")]
+    if joints and promised_joints is not None and promised_joints != joints:
+        message = f"joints of observation.state are {joints}, the contract says {promised_joints}"
+        yield Fault(kind="contract", path=CONTRACT, message=message)
+    for name, source in written:
+        if name not in info.features:
+            yield Fault(kind="labels", path=LABELS, message=f"column {name!r} is not there")
+        elif not isinstance(source, dict) or "digest" not in source:
+            yield Fault(kind="labels", path=LABELS, message=f"{name!r} does not say which model wrote it")
+    for name in info.features:
+        if name.startswith(LATENT) and name not in labels and (root / SEAL).is_file():
+            yield Fault(kind="labels", path=LABELS, message=f"no source is known for column {name!r}")
+
+
 def _stats(root: Path, info: Info) -> Iterator[Fault]:
     if info.total_frames == 0:
         return
     try:
         stats: dict[str, Any] = Dataset.read_json(root, STATS)
         count = stats["index"]["count"][0]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (DataError, ValueError, KeyError, TypeError, IndexError) as error:
         yield Fault(kind="stats", path=STATS, message=f"missing or unusable ({error!r})")
         return
     if count != info.total_frames:
         yield Fault(kind="stats", path=STATS, message=f"made over {count} of {info.total_frames} frames")
-
-
-def _manifest(root: Path, record: Episode, hashes: bool) -> Iterator[Fault]:
-    """Faults by the episode's manifest; datasets made elsewhere have none, which is no fault."""
-    name, index = MANIFEST_PATH.format(episode_index=record.index), record.index
-    if not (Path(root) / "meta/manifest").is_dir():
-        return
-    try:
-        manifest = read_manifest(root, index)
-    except DataError as error:
-        yield Fault(kind="manifest", path=name, message=str(error), episode=index)
-        return
-    if manifest["length"] != record.length:
-        message = f"{manifest['length']} frames were committed, the meta row says {record.length}"
-        yield Fault(kind="length", path=name, message=message, episode=index)
-    for file, facts in manifest["files"].items():
-        path = Path(root) / file
-        if not path.is_file():
-            yield Fault(kind="missing", path=file, message="is missing", episode=index)
-        elif path.stat().st_size == 0:
-            yield Fault(kind="empty", path=file, message="has no bytes", episode=index)
-        elif (wrong := verify_file(root, file, facts)) if hashes else "":
-            yield Fault(kind="changed", path=file, message=wrong, episode=index)
-
-
-def _data(root: Path, info: Info, record: Episode, num_tasks: int) -> Iterator[Fault]:
-    name, index = data_name(info, record), record.index
-    path = Path(root) / name
-    try:
-        table = tables.read_table(path)
-        wrong = [
-            f"{k} is {table.schema.field(k).type if k in table.column_names else 'missing'}"
-            for k, f in info.stored.items()
-            if k not in table.column_names or not is_type(table.schema.field(k).type, f)
-        ]
-        if wrong:
-            yield Fault(kind="schema", path=name, message="; ".join(wrong), episode=index)
-            return
-        first = record.start - tables.first_index(path)
-        if not 0 <= first <= first + record.length <= table.num_rows:
-            kind = "index" if table.num_rows == record.length else "length"
-            message = f"holds {table.num_rows} rows, the episode needs {first}..{first + record.length}"
-            yield Fault(kind=kind, path=name, message=message, episode=index)
-            return
-        columns = tables.read_frames(path, info.columns, first, record.length)
-    except DataError as error:
-        yield Fault(kind=_file_kind(path), path=name, message=str(error), episode=index)
-        return
-    for kind, message in _column_faults(info, record, columns, num_tasks):
-        yield Fault(kind=kind, path=name, message=message, episode=index)
-
-
-def _column_faults(
-    info: Info, record: Episode, columns: Mapping[str, np.ndarray], num_tasks: int
-) -> Iterator[tuple[str, str]]:
-    steps = np.arange(record.length)
-    expected = {"frame_index": steps, "index": record.start + steps, "episode_index": np.full_like(steps, record.index)}
-    for name, values in expected.items():
-        if name in columns and not np.array_equal(columns[name], values):
-            at = int(np.flatnonzero(columns[name] != values)[0])
-            yield "index", f"{name} is {columns[name][at]} at frame {at}, not {values[at]}"
-    if np.abs(columns["timestamp"] - steps / info.fps).max(initial=0.0) > 1e-3:
-        yield "index", f"timestamp is not frame_index / {info.fps}"
-    task = columns["task_index"]
-    if task.size and not (0 <= task.min() <= task.max() < num_tasks):
-        yield "value", f"task_index reaches {task.max()}, there are {num_tasks} tasks"
-    for name, values in columns.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            yield "value", f"{name} holds NaN or infinity"
-
-
-def _video(root: Path, info: Info, record: Episode, camera: str) -> Iterator[Fault]:
-    name, index = video_name(info, record, camera), record.index
-    first, path = record.videos[camera][1], Path(root) / name
-    try:
-        video = VideoReader(path, info.fps)
-        height, width, rate = video.facts
-        if (height, width, 3) != info.features[camera].shape or abs(rate - info.fps) > 0.01 * info.fps:
-            message = f"is {height}x{width} at {rate:g} Hz, declared {info.features[camera].shape} at {info.fps} Hz"
-            yield Fault(kind="schema", path=name, message=message, episode=index)
-        surplus = _owns_file(root, record) and video.num_frames != record.length
-        if video.num_frames < first + record.length or surplus:
-            message = f"holds {video.num_frames} frames, the episode has {first}..{first + record.length}"
-            yield Fault(kind="length", path=name, message=message, episode=index)
-        else:
-            video.read([first, first + record.length - 1])
-        video.close()
-    except DataError as error:
-        yield Fault(kind=_file_kind(path), path=name, message=str(error), episode=index)
-
-
-def _owns_file(root: Path, record: Episode) -> bool:
-    """Whether each episode has a file of its own, as this package writes them."""
-    return (Path(root) / MANIFEST_PATH.format(episode_index=record.index)).is_file()

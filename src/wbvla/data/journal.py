@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from wbvla.core.errors import DataError
 from wbvla.core.files import fsync_folder
+from wbvla.data.format import INFO
 
 STAGING = ".staging"
 JOURNAL, LOCK = "journal.json", "lock"
@@ -143,6 +144,9 @@ def replay(root: Path, disk: Disk) -> None:
     if not path.is_file():
         return
     journal = _read_journal(path)
+    if journal["kind"] == REPLACE and _is_waiting(root, journal, INFO):
+        # other readers know nothing of journals: without info.json none takes the mixture for a dataset
+        disk.remove(Path(root) / INFO)
     for aside, name in journal["moves"]:
         source, target = Path(root) / aside, Path(root) / name
         if source.exists():
@@ -153,6 +157,11 @@ def replay(root: Path, disk: Disk) -> None:
         if (Path(root) / name).exists():
             disk.remove(Path(root) / name)
     disk.remove(path)
+
+
+def _is_waiting(root: Path, journal: dict[str, Any], name: str) -> bool:
+    """Whether a file is still to be renamed into place."""
+    return any((Path(root) / aside).exists() for aside, final in journal["moves"] if final == name)
 
 
 def _read_journal(path: Path) -> dict[str, Any]:

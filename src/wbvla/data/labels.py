@@ -1,14 +1,19 @@
 """Latent action codes written back as columns of a committed dataset: all episodes at once, or none."""
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from wbvla.core.contract import require_match
 from wbvla.core.errors import DataError
+from wbvla.core.files import sha256_of
 from wbvla.data import tables
+from wbvla.data.arrow import frame_schema, to_arrow
 from wbvla.data.format import (
     LABELS,
     MANIFEST_PATH,
@@ -18,8 +23,10 @@ from wbvla.data.format import (
     check_names,
 )
 from wbvla.data.journal import REPLACE, Commit, Disk, as_json, lock, recover
-from wbvla.data.manifest import manifest_of, read_manifest, signed, stage_info
+from wbvla.data.manifest import read_manifest, signed, stage_info
+from wbvla.data.parts import conform, rows_digest
 from wbvla.data.reader import Dataset, Episode
+from wbvla.data.sharing import first_row
 from wbvla.data.values import check_column
 
 
@@ -74,15 +81,10 @@ def with_columns(info: Info, features: Mapping[str, Feature]) -> Info:
 
 def _refuse(dataset: Dataset, features: Mapping[str, Feature]) -> None:
     for name, feature in features.items():
-        if feature.is_picture:
+        if feature.is_video:
             raise DataError(f"{name!r} is a camera; labels are columns")
         if name in dataset.features and name not in dataset.labels:
             raise DataError(f"{name!r} was recorded, not labelled; choose another column name")
-    files = [e.data for e in dataset.episodes]
-    if len(set(files)) != len(files):
-        raise DataError(
-            f"{dataset.root} keeps several episodes in one file; labels are written to datasets of this writer"
-        )
 
 
 def _stage(
@@ -92,19 +94,23 @@ def _stage(
     labels: Iterable[Mapping[str, np.ndarray]],
     commit: Commit,
 ) -> None:
-    iterator = iter(labels)
+    """Each parquet once, an episode a row group, however many episodes it holds; then the manifests."""
+    iterator, schema = iter(labels), frame_schema(info)
     manifests: list[tuple[str, bytes]] = []
-    for record in dataset.episodes:
-        given = next(iterator, None)
-        if given is None:
-            raise DataError(f"labels end after {record.index} episodes, {dataset.root} has {dataset.num_episodes}")
-        columns = _labelled(dataset, record, features, given)
-        name = record.data
-        aside = commit.stage(name)
-        tables.write_frames(aside, info, columns)
-        manifest = _manifest(dataset.root, record, name, aside)
-        if manifest:
-            manifests.append((MANIFEST_PATH.format(episode_index=record.index), as_json(manifest)))
+    for name, records in groupby(dataset.episodes, key=lambda record: record.data):
+        aside, shares = commit.stage(name), list[tuple[Episode, str]]()
+        with pq.ParquetWriter(aside, schema, write_page_checksum=True) as writer:
+            for record in records:
+                table = _labelled(dataset, record, features, next(iterator, None), info)
+                writer.write_table(table, row_group_size=max(table.num_rows, 1))
+                shares.append((record, rows_digest(table)))
+        facts = {"sha256": sha256_of(aside), "bytes": aside.stat().st_size}
+        for record, digest in shares:
+            part = {"part": digest} if len(shares) > 1 else {}
+            if (dataset.root / MANIFEST_PATH.format(episode_index=record.index)).is_file():
+                old = read_manifest(dataset.root, record.index)
+                manifest = signed({**old, "files": {**old["files"], name: {**facts, **part}}})
+                manifests.append((MANIFEST_PATH.format(episode_index=record.index), as_json(manifest)))
     if next(iterator, None) is not None:
         raise DataError(f"labels go on after the {dataset.num_episodes} episodes of {dataset.root}")
     for name, content in manifests:
@@ -112,24 +118,23 @@ def _stage(
 
 
 def _labelled(
-    dataset: Dataset, record: Episode, features: Mapping[str, Feature], given: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+    dataset: Dataset,
+    record: Episode,
+    features: Mapping[str, Feature],
+    given: Mapping[str, np.ndarray] | None,
+    info: Info,
+) -> pa.Table:
+    """The rows of an episode with its labels."""
+    if given is None:
+        raise DataError(f"labels end after {record.index} episodes, {dataset.root} has {dataset.num_episodes}")
     if set(given) != set(features):
         raise DataError(f"episode {record.index}: labels {sorted(given)} given, {sorted(features)} declared")
-    columns = dict(dataset.columns(record.index))
-    columns |= {name: dataset.encoded(name, record.index) for name in dataset.info.images}
+    columns: dict[str, pa.Array] = {}
     for name, feature in features.items():
         value = np.asarray(given[name])
         if len(value) != record.length:
             raise DataError(f"episode {record.index} has {record.length} frames, {name!r} has {len(value)} labels")
-        columns[name] = check_column(name, feature, value, record.length)
-    return columns
-
-
-def _manifest(root: Path, record: Episode, name: str, aside: Path) -> dict[str, Any] | None:
-    """The episode's manifest with the new data file; None for datasets made elsewhere, which have none."""
-    if not (root / MANIFEST_PATH.format(episode_index=record.index)).is_file():
-        return None
-    old = read_manifest(root, record.index)
-    new = manifest_of(record.index, record.length, [(name, aside)])
-    return signed({**old, "files": {**old["files"], **new["files"]}})
+        columns[name] = to_arrow(name, feature, check_column(name, feature, value, record.length))
+    sharers = [e for e in dataset.episodes if e.data == record.data]
+    rows = tables.read_rows_at(dataset.root / record.data, None, first_row(record, sharers), record.length)
+    return conform(rows, info, columns)

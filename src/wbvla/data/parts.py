@@ -9,47 +9,27 @@ from pathlib import Path
 import av
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from wbvla.core.errors import DataError
+from wbvla.data.arrow import frame_schema, from_arrow, to_arrow
+from wbvla.data.format import Info
 
 TICKS = 512
 """time units of a joined video per frame; mp4 keeps them exactly"""
 
 
-def read_rows(path: Path, first: int, length: int) -> pa.Table:
-    """All columns of some rows; only their row groups are touched, so damage elsewhere in the file does not matter.
-
-    Raises DataError when the rows are not there or cannot be decoded.
-    """
-    try:
-        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
-        ends = np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)])
-        if first < 0 or length < 1 or not len(ends) or first + length > ends[-1]:
-            have = int(ends[-1]) if len(ends) else 0
-            raise DataError(f"{path} has {have} rows, asked for {first}..{first + length}; run `wbvla data check`")
-        group, last = np.searchsorted(ends, [first, first + length - 1], side="right")
-        before = int(ends[group - 1]) if group else 0
-        table = file.read_row_groups(range(int(group), int(last) + 1), use_threads=False)
-        table.validate(full=True)
-        return table.slice(first - before, length)
-    except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
-
-
-def conform(table: pa.Table, schema: pa.Schema, new: Mapping[str, pa.Array]) -> pa.Table:
-    """A table in the columns and types of `schema`; columns in `new` are replaced or added."""
-    arrays = []
-    for field in schema:
-        if field.name in new:
-            arrays.append(new[field.name])
+def conform(table: pa.Table, info: Info, new: Mapping[str, pa.Array]) -> pa.Table:
+    """A table in the columns and types of `info`; columns in `new` are replaced or added."""
+    schema, arrays = frame_schema(info), []
+    for name, feature in info.stored.items():
+        if name in new:
+            arrays.append(new[name])
             continue
-        column = table.column(field.name)
-        if isinstance(column.type, pa.BaseExtensionType):
-            column = pa.chunked_array([chunk.storage for chunk in column.chunks])
-        arrays.append(column if column.type == field.type else column.cast(field.type))
+        column = table.column(name)
+        same = column.type == schema.field(name).type
+        arrays.append(column if same else to_arrow(name, feature, from_arrow(feature, column)))
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -132,10 +132,14 @@ def read_tasks(path: Path) -> list[str]:
 
 def write_episode(path: Path, row: Mapping[str, Any]) -> None:
     """The meta row of one episode: integers, one list of strings, seconds, and nested lists of statistics."""
-    arrays, names = [], []
-    for name, value in row.items():
-        names.append(name)
-        arrays.append(pa.array([value], _row_type(name, value)))
+    write_episodes(path, [row])
+
+
+def write_episodes(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The meta rows of several episodes; a statistic that one of them lacks is null."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    kinds = {name: _row_type(name, next(row[name] for row in rows if name in row)) for name in names}
+    arrays = [pa.array([row.get(name) for row in rows], kinds[name]) for name in names]
     pq.write_table(pa.Table.from_arrays(arrays, names=names), path, write_page_checksum=True)
 
 
