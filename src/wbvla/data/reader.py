@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, UInt8, UInt16
 
 from wbvla.core.errors import DataError
 from wbvla.data import tables, v21
+from wbvla.data.beside import DepthSource, read_notes, read_truth
 from wbvla.data.format import (
     CONTRACT,
     INFO,
@@ -21,16 +22,16 @@ from wbvla.data.format import (
     MANIFEST_PATH,
     STATS,
     TASKS,
-    TRUTH_PATH,
     Feature,
     Info,
     load_info,
 )
 from wbvla.data.journal import REPLACE, pending
 from wbvla.data.layout import inside, read_json
-from wbvla.data.pictures import PictureCache, read_pictures
+from wbvla.data.pictures import PictureCache, read_depths, read_pictures
 from wbvla.data.transforms import resize
 from wbvla.data.video import VideoCache
+from wbvla.data.words import LANGUAGE, SKILL, SUBTASK, Segment, phrasings_of, segments_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class Dataset:
         self._capacity = max_cached_episodes * max(len(self.info.columns), 1)
         self._first_rows: dict[Path, int] = {}
         self._pictures = PictureCache()
+        self._depths = DepthSource(self.root, self.info.fps)
 
     def __len__(self) -> int:
         """Frames of all episodes."""
@@ -182,9 +184,7 @@ class Dataset:
     ) -> UInt8[np.ndarray, "frame height width 3"]:
         """Frames of one camera by number in the episode; resized to `size` (height, width) [px] when given."""
         record = self._episode(episode)
-        for i in indices:
-            if not 0 <= i < record.length:
-                raise DataError(f"frame {i} asked, episode {episode} of {self.root} has {record.length}")
+        self._require_frames(record, indices)
         if camera not in self.cameras:
             raise DataError(f"no camera {camera!r} in {self.root}; it has {', '.join(self.cameras)}")
         if camera in record.videos:
@@ -193,6 +193,18 @@ class Dataset:
         else:
             rgb = read_pictures(self.encoded(camera, episode), indices, self.features[camera].shape)
         return rgb if size is None else resize(rgb, size)
+
+    def depth(self, name: str, episode: int, indices: Sequence[int]) -> UInt16[np.ndarray, "frame height width"]:
+        """Depth maps by number in the episode [mm], 0 = nothing came back: the lossless ones where they are kept."""
+        record = self._episode(episode)
+        self._require_frames(record, indices)
+        if name not in self.depths:
+            raise DataError(f"no depth {name!r} in {self.root}; it has {', '.join(self.depths) or 'none'}")
+        feature = self.features[name]
+        if name not in record.videos:
+            unit = str(feature.info.get("depth_unit") or "mm")
+            return read_depths(self.encoded(name, episode), indices, feature.shape, unit)
+        return self._depths.read(name, feature, record.index, record.videos[name], indices)
 
     def encoded(self, name: str, episode: int) -> np.ndarray:
         """The embedded pictures of one episode as they stand in the parquet: (T,) bytes of PNG, JPEG or TIFF files."""
@@ -213,7 +225,8 @@ class Dataset:
     ) -> dict[str, np.ndarray]:
         """For each feature, its values at `frame + offset` for each offset, and `<feature>_is_pad`.
 
-        An index before the first or after the last frame is clamped and marked as padding. Frames come as uint8.
+        An index before the first or after the last frame is clamped and marked as padding. Frames come as uint8,
+        depth maps as uint16 [mm] in their own size.
         """
         length = self._episode(episode).length
         result: dict[str, np.ndarray] = {}
@@ -222,6 +235,8 @@ class Dataset:
             clamped = np.clip(indices, 0, length - 1)
             if name in self.cameras:
                 result[name] = self.frames(name, episode, clamped.tolist(), size)
+            elif name in self.depths:
+                result[name] = self.depth(name, episode, clamped.tolist())
             else:
                 result[name] = self.columns(episode, [name])[name][clamped]
             result[f"{name}_is_pad"] = indices != clamped
@@ -239,22 +254,40 @@ class Dataset:
             at += record.length
         return rgb
 
+    def segments(self, episode: int) -> list[Segment]:
+        """The sub-tasks of an episode in order; empty where none were recorded."""
+        names = [n for n in (SUBTASK, SKILL) if n in self.info.columns]
+        return segments_of(self.columns(episode, names)) if SUBTASK in names else []
+
+    def phrasings(self, episode: int) -> tuple[str, ...]:
+        """The instruction of an episode's first frame, and every other way to give it that was recorded."""
+        first = self.instruction(episode)
+        if LANGUAGE not in self.info.columns:
+            return (first,)
+        return tuple(dict.fromkeys((first, *phrasings_of(self.columns(episode, [LANGUAGE])[LANGUAGE][0]))))
+
     def truth(self, episode: int) -> dict[str, np.ndarray]:
         """Privileged arrays kept beside an episode, for evaluation only; empty when there are none."""
-        path = self.root / TRUTH_PATH.format(episode_index=self._episode(episode).index)
-        if not path.is_file():
-            return {}
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_truth(self.root, self._episode(episode).index)
+
+    def notes(self, episode: int) -> dict[str, Any]:
+        """Free facts kept with an episode (who instructed, whose consent); empty when there are none."""
+        return read_notes(self.root, self._episode(episode).index)
 
     def close(self) -> None:
         """Close the open videos."""
         self._videos.close()
+        self._depths.close()
 
     def _episode(self, episode: int) -> Episode:
         if not 0 <= episode < self.num_episodes:
             raise DataError(f"episode {episode} asked, {self.root} has {self.num_episodes}")
         return self.episodes[episode]
+
+    def _require_frames(self, record: Episode, indices: Sequence[int]) -> None:
+        for i in indices:
+            if not 0 <= i < record.length:
+                raise DataError(f"frame {i} asked, episode {record.index} of {self.root} has {record.length}")
 
     def _load(self, record: Episode, names: Sequence[str]) -> dict[str, np.ndarray]:
         first, path = record.first_row, self.root / record.data
