@@ -1,6 +1,6 @@
 """Statistics of columns without decoding video: mergeable counts, moments, quantiles; and of sampled pixels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ MAX_BINS = 8192
 
 def describe(values: Shaped[np.ndarray, "frame *channel"]) -> dict[str, list[Any]]:
     """min, max, mean, std (population), count and quantiles of one column, per channel."""
-    data = values.astype(np.float64).reshape(len(values), -1)
+    data = values.astype(np.float64)
+    data = data[:, None] if data.ndim == 1 else data
     result: dict[str, list[Any]] = {
         "min": data.min(0).tolist(),
         "max": data.max(0).tolist(),
@@ -148,26 +149,35 @@ class Tally:
 
 def tally_columns(columns: Iterable[Shaped[np.ndarray, "frame *channel"]]) -> list[Tally]:
     """One tally per channel of a column given episode by episode."""
-    tallies: list[Tally] = []
-    for values in columns:
-        data = values.reshape(len(values), -1).astype(np.float64)
-        if not tallies:
-            tallies = [Tally() for _ in range(data.shape[1])]
-        for channel, tally in enumerate(tallies):
-            tally.add(data[:, channel])
+    return tally_features({"": values} for values in columns).get("", [])
+
+
+def tally_features(blocks: Iterable[Mapping[str, Shaped[np.ndarray, "_ *channel"]]]) -> dict[str, list[Tally]]:
+    """One tally per channel of every column, given some frames at a time; arrays count as their elements in order."""
+    tallies: dict[str, list[Tally]] = {}
+    for block in blocks:
+        for name, values in block.items():
+            data = values.reshape(len(values), -1)
+            mine = tallies.setdefault(name, [Tally() for _ in range(data.shape[1])])
+            if len(mine) != data.shape[1]:
+                raise DataError(f"column {name!r} has {data.shape[1]} channels in one episode, {len(mine)} in another")
+            for channel, tally in enumerate(mine):
+                tally.add(data[:, channel].astype(np.float64))
     return tallies
 
 
-def summarize(tallies: list[Tally]) -> dict[str, list[Any]]:
-    """The statistics of one feature as meta/stats.json holds them."""
+def summarize(tallies: Sequence[Tally], shape: tuple[int, ...] = ()) -> dict[str, list[Any]]:
+    """The statistics of one feature as meta/stats.json holds them; nested lists where its `shape` has several axes."""
     result: dict[str, list[Any]] = {
         "min": [t.low for t in tallies],
         "max": [t.high for t in tallies],
         "mean": [t.mean for t in tallies],
         "std": [float(np.sqrt(t.spread / t.count)) for t in tallies],
-        "count": [tallies[0].count],
     }
-    return result | {name: [t.quantile(q) for t in tallies] for name, q in QUANTILES.items()}
+    result |= {name: [t.quantile(q) for t in tallies] for name, q in QUANTILES.items()}
+    if len(shape) > 1:
+        result = {name: np.reshape(values, shape).tolist() for name, values in result.items()}
+    return result | {"count": [tallies[0].count]}
 
 
 def _exponent(low: float, high: float) -> int:
