@@ -25,10 +25,12 @@ class Check:
     """folder of the dataset"""
     hashes: bool = True
     """compare every file with its committed SHA-256 (reads all bytes)"""
+    deep: bool = False
+    """decode every frame of every video, for datasets without hashes"""
 
     def run(self, console: Console) -> int:
         with console.status("checking"):
-            faults = check(self.path, hashes=self.hashes)
+            faults = check(self.path, hashes=self.hashes, deep=self.deep)
         for fault in faults:
             console.print(f"[red]{fault.kind}[/] {escape(str(fault).partition(': ')[2])}")
         for kind in dict.fromkeys(f.kind for f in faults):
