@@ -75,6 +75,22 @@ def test_sensors_apart_are_reported_then_refused():
         check_stamps(both(body[:1] - 1.0, body[:1]), NAMES, 10, RULES)
 
 
+def test_a_capture_shown_twice_is_reported_where_it_may_be():
+    head = times(10, 50)
+    head[[10, 20, 30]] = head[[9, 19, 29]]
+    with pytest.raises(DataError, match="do not increase"):
+        check_stamps(both(head, times(10, 50)), NAMES, 10, RULES)
+    loose = StampRules(max_repeats=0.1, max_skew_s=0.2)
+    found = check_stamps(both(head, times(10, 50)), NAMES, 10, loose)
+    assert "'head' shows the capture before again at 3 of 50 frames" in found
+    # not a way around the rate: a 5 Hz camera whose every picture is shown twice
+    with pytest.raises(DataError, match=r"5\.00 Hz \(median"):
+        check_stamps(both(times(5, 50).repeat(2)[:50]), NAMES, 10, StampRules(max_repeats=0.6, max_skew_s=9.0))
+    head[40] = head[39] - 0.01
+    with pytest.raises(DataError, match="at frame 39"):
+        check_stamps(both(head, times(10, 50)), NAMES, 10, loose)
+
+
 @pytest.mark.parametrize("change", [{"rate_tolerance": 0.0}, {"rate_tolerance": 1.0}, {"max_skew_s": 0.0}])
 def test_rules_that_mean_nothing_are_refused(change):
     with pytest.raises(ConfigError, match="stamps need"):

@@ -1,5 +1,6 @@
 """`wbvla eval BUNDLE`: seeded trials through the deployed loop, beside the expert and a random policy, and a report."""
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from wbvla.collect.expert import BoxLiftExpert
+from wbvla.collect.rollouts import RolloutRecorder, summary_of
 from wbvla.deploy.bundle import open_bundle
 from wbvla.deploy.sources import LocalSource
 from wbvla.evaluate.campaign import Assignment, CampaignConfig, evaluate_bundle
 from wbvla.evaluate.rollout import Player
+from wbvla.robots.platforms import load_robot
 from wbvla.sim.tasks import BoxLift, Task, tasks
 
 OUT = Path("runs/eval")
@@ -29,6 +32,8 @@ class Options:
     """task to try"""
     out: Path = OUT
     """folder of the report"""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """dataset to which the policy's trials are added as episodes, failures included"""
     campaign: Annotated[CampaignConfig, tyro.conf.arg(name="")] = field(default_factory=CampaignConfig)
     """how much"""
 
@@ -61,21 +66,21 @@ def main(argv: list[str]) -> int:
     """Exit code 0 when the report is written, whatever it says."""
     options = tyro.cli(Options, args=argv, prog="wbvla eval")
     bundle, task, console = open_bundle(options.bundle), tasks.build(options.task), Console()
-    columns = (
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with contextlib.ExitStack() as stack:
+        recorder = None
+        if options.record is not None:
+            recorder = stack.enter_context(RolloutRecorder(options.record, load_robot(bundle.robot)))
+        progress = stack.enter_context(Progress(BarColumn(), *times, console=console, transient=True))
         bar = progress.add_task("starting the policy server", total=None)
         report = evaluate_bundle(
-            Assignment(bundle=bundle, task=task, others=experts(task)),
+            Assignment(bundle=bundle, task=task, others=experts(task), recorder=recorder),
             options.campaign,
             options.out,
             lambda done, total, words: progress.update(bar, completed=done, total=total, description=words),
         )
     console.print(shown(report))
+    if recorder is not None:
+        console.print(summary_of(recorder, options.record))
     console.print(f"report: [cyan]{options.out / 'report.html'}[/]", soft_wrap=True)
     return 0

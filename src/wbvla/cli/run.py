@@ -45,14 +45,15 @@ class Options:
     """silence of the loop after which the watchdog process trips [s]"""
     flights: Path = Path("flights")
     """where the flight recorder and the watchdog write"""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """dataset to which the run is added as an episode of unknown success; needs `pip install wbvla[collect]`"""
 
 
 def drive(options: Options) -> tuple[LoopReport, LinkStatus, list[Path]]:
     """Join bundle, link, body, watchdog and recorder, and run: what happened, what the link saw, what was dumped."""
-    bundle = open_bundle(options.bundle)
-    spec = load_robot(bundle.robot)
+    spec = load_robot((bundle := open_bundle(options.bundle)).robot)
     lmo, safety = LmoController.load(bundle.folder / "lmo", spec), SafetyLayer(spec)
-    keys = client_keys(options.keys) if options.keys is not None else None
+    keys = client_keys(options.keys) if options.keys else None
     with contextlib.ExitStack() as stack:
         link = stack.enter_context(Link(bundle.vla.contract, spec, LinkConfig(address=options.address), keys))
         body, words = open_body(options.body, spec, options.task, options.seed)
@@ -61,11 +62,17 @@ def drive(options: Options) -> tuple[LoopReport, LinkStatus, list[Path]]:
         stack.callback(recorder.close)
         watchdog = Watchdog(safety, WatchdogConfig(folder=str(options.flights), timeout_s=options.watchdog_s))
         stack.callback(watchdog.close)
-        loop = RobotLoop(body, spec, lmo, link, safety, [recorder, watchdog])
+        words, observers = options.instruction or words, [recorder, watchdog]
+        if options.record is not None:
+            from wbvla.collect.rollouts import record_live  # needs an encoder, which a robot computer may lack
+
+            facts = {"vla": bundle.vla.digest, "lmo": bundle.lmo.digest}
+            observers.append(stack.enter_context(record_live(options.record, spec, body.control_hz, words, facts)))
+        loop = RobotLoop(body, spec, lmo, link, safety, observers)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.stop())
         watchdog.start()
-        report = loop.run(round(options.seconds * body.control_hz), options.instruction or words)
+        report = loop.run(round(options.seconds * body.control_hz), words)
         return report, link.status(), recorder.dumps
 
 

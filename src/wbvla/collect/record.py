@@ -1,4 +1,4 @@
-"""Records demonstrations: an observer that turns control ticks into frames, and episodes run until enough succeed."""
+"""Records demonstrations of the scripted teleoperator: attempts are run until enough of them succeed."""
 
 import itertools
 import json
@@ -11,21 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
-from wbvla.collect.expert import ExpertConfig
+from wbvla.collect.expert import ExpertConfig, Phase
+from wbvla.collect.frames import EpisodeRecorder, Frame, runs_of
 from wbvla.collect.stage import Stage, StageConfig
 from wbvla.core.contract import open_artefact, require_match
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
-from wbvla.core.records import Tick
 from wbvla.core.run import plain
 from wbvla.data.dataset_stats import write_stats
-from wbvla.data.features import ACTION, IMAGE, STATE, SUCCESS, contract_for, features_for, state_vector
+from wbvla.data.features import BODY_STAMP, Recording, contract_for, recorded_features
 from wbvla.data.format import CONTRACT
 from wbvla.data.reader import Dataset
+from wbvla.data.words import LANGUAGE
 from wbvla.data.writer import DatasetConfig, DatasetWriter
+from wbvla.robots.description import RobotSpec
 from wbvla.robots.platforms import load_robot, shipped_lmo
+from wbvla.sim.body import CONTROL_HZ
 
 FPS = 10
 SEEDS_PER_RUN = 10_000
@@ -33,42 +35,16 @@ SEEDS_PER_RUN = 10_000
 TALLY = "truth/attempts.json"
 
 
-class EpisodeRecorder:
-    """An `Observer`: one frame per observation, with the action that took effect until the next one.
-
-    The action of a frame is what the robot was really told just before the next observation, behind the safety
-    layer, so it is right for every source and every latency.
-    """
-
-    def __init__(self) -> None:
-        self.images: dict[str, list[np.ndarray]] = {}
-        self.states: list[np.ndarray] = []
-        self.actions: list[np.ndarray] = []
-        self._last: Tick | None = None
-
-    def observe(self, tick: Tick) -> None:
-        """Close the frame before when a new observation comes, then open the next."""
-        if tick.observation is not None:
-            self._close()
-            self.states.append(state_vector(tick.observation.state))
-            for name, image in tick.observation.images.items():
-                self.images.setdefault(name, []).append(image.rgb)
-        self._last = tick
-
-    def finish(self) -> None:
-        """Close the last frame."""
-        self._close()
-
-    def _close(self) -> None:
-        if self._last is not None and len(self.actions) < len(self.states):
-            self.actions.append(action_of(self._last))
-
-
-def action_of(tick: Tick) -> Float32[np.ndarray, " action"]:
-    """The command in effect at a tick as one row of the `action` column."""
-    command = tick.command
-    tail = [*command.flags, command.height_m]
-    return np.concatenate([tick.arm_target, tick.target.gripper, tail]).astype(np.float32)
+PHASES = {
+    Phase.WALK: ("walk to the box", "walk"),
+    Phase.READY: ("lower the body to the height of the box", "lower"),
+    Phase.SPREAD: ("bring the hands to both sides of the box", "reach"),
+    Phase.CLOSE: ("close the hands on the box", "close"),
+    Phase.SQUEEZE: ("press the box between the hands", "grasp"),
+    Phase.LIFT: ("lift the box", "lift"),
+    Phase.RELEASE: ("let go of the box", "release"),
+}
+"""words and skill of each sub-task"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +59,10 @@ class RecordConfig:
     """[px]"""
     samples: int = 0
     """samples per pixel against jagged edges; 0 = one"""
+    depth: bool = False
+    """keep the head camera's depth map too"""
+    language: bool = True
+    """keep phrasings and sub-tasks as LeRobot 0.6 reads them too; releases before 0.6 do not open such a dataset"""
     expert: ExpertConfig = field(default_factory=lambda: ExpertConfig(perturbation=0.5))
     """how the scripted teleoperator moves; perturbed, so that recoveries are shown"""
     processes: int = 2
@@ -99,9 +79,11 @@ class Take:
     success: bool
     reason: str
     instruction: str
-    images: Mapping[str, np.ndarray]
-    states: np.ndarray
-    actions: np.ndarray
+    phrasings: tuple[str, ...]
+    """every way to say it that training may use"""
+    frames: list[Frame]
+    doing: list[str]
+    """per frame, the expert's phase"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,15 +174,29 @@ def counted_frames(folder: Path) -> int:
     return int(Dataset(folder).stats.get("index", {}).get("count", [0])[0])
 
 
+def recording_of(spec: RobotSpec, config: RecordConfig) -> Recording:
+    """What one recording of the expert holds."""
+    return Recording(
+        cameras=spec.camera_names,
+        depths=spec.camera_names[:1] if config.depth else (),
+        height=config.height,
+        width=config.width,
+        acceleration=True,
+        language=config.language,
+    )
+
+
 def dataset_config(task: str, seed: int, config: RecordConfig) -> DatasetConfig:
     """Columns and promises of a recording of the expert."""
     spec = load_robot(config.robot)
-    recording = {"task": task, "seed": seed, "expert": plain(config.expert)}
+    recording = recording_of(spec, config)
+    rates = {BODY_STAMP: CONTROL_HZ} | dict.fromkeys(recording.stamp_names[1:], float(FPS))
+    made = {"task": task, "seed": seed, "expert": plain(config.expert)}
     return DatasetConfig(
         fps=FPS,
         robot=config.robot,
-        features=features_for(spec, spec.camera_names, config.height, config.width),
-        contract={**contract_for(spec), "recording": recording},
+        features=recorded_features(recording, spec),
+        contract={**contract_for(spec, recording, rates), "recording": made},
     )
 
 
@@ -217,10 +213,15 @@ def read_attempts(folder: Path, kept: int) -> tuple[list[dict[str, Any]], int]:
 def write_take(writer: DatasetWriter, take: Take, attempt: int, lmo: str) -> None:
     """One successful attempt as one episode; world seed and controller go to the truth beside the dataset."""
     with writer.episode(task=take.instruction) as episode:
-        for row in range(len(take.states)):
-            frame = {IMAGE + name: frames[row] for name, frames in take.images.items()}
-            episode.add({**frame, STATE: take.states[row], ACTION: take.actions[row]})
-        episode.fill(SUCCESS, take.success)
+        for frame in take.frames:
+            episode.add(frame)
+        for start, end, phase in runs_of(take.doing):
+            if phase != Phase.GIVE_UP.value:
+                episode.segment(start, end, *PHASES[Phase(phase)])
+        if LANGUAGE in writer.info.features:
+            episode.add_phrasings(take.phrasings)
+        episode.mark(take.success)
+        episode.note(instructed_by="drawn from the task's train phrasings by seed", consent="none needed: simulated")
         episode.add_truth(seed=np.array(take.seed), attempt=np.array(attempt), lmo=np.array(lmo))
         episode.commit()
 
@@ -239,9 +240,10 @@ def takes(task: str, first_seed: int, lacking: Callable[[], int], config: Record
     seeds = itertools.count(first_seed)
     if config.processes <= 1:
         stage = open_stage(task, config)
+        recording = recording_of(stage.spec, config)
         try:
             for seed in seeds:
-                yield perform(stage, seed)
+                yield perform(stage, recording, seed)
         finally:
             stage.close()
     spawn = multiprocessing.get_context("spawn")
@@ -264,6 +266,7 @@ def open_stage(task: str, config: RecordConfig) -> Stage:
             robot=config.robot,
             task=task,
             cameras=("policy",),
+            depths=recording_of(load_robot(config.robot), config).depths,
             width=config.width,
             height=config.height,
             samples=config.samples,
@@ -272,9 +275,9 @@ def open_stage(task: str, config: RecordConfig) -> Stage:
     )
 
 
-def perform(stage: Stage, seed: int) -> Take:
+def perform(stage: Stage, recording: Recording, seed: int) -> Take:
     """One attempt, recorded."""
-    recorder = EpisodeRecorder()
+    recorder = EpisodeRecorder(stage.spec, recording, lambda: stage.expert.phase.value)
     outcome = stage.run(seed, [recorder])
     recorder.finish()
     return Take(
@@ -282,19 +285,20 @@ def perform(stage: Stage, seed: int) -> Take:
         success=outcome.success,
         reason=outcome.reason,
         instruction=outcome.instruction,
-        images={name: np.stack(frames) for name, frames in recorder.images.items()},
-        states=np.stack(recorder.states),
-        actions=np.stack(recorder.actions),
+        phrasings=tuple(stage.task.train_instructions),
+        frames=recorder.frames,
+        doing=recorder.doing,
     )
 
 
-_here: list[Stage] = []
-"""the stage of a worker process"""
+_here: list[tuple[Stage, Recording]] = []
+"""the stage of a worker process, and what it records"""
 
 
 def _enter(task: str, config: RecordConfig) -> None:
-    _here.append(open_stage(task, config))
+    stage = open_stage(task, config)
+    _here.append((stage, recording_of(stage.spec, config)))
 
 
 def _perform_here(seed: int) -> Take:
-    return perform(_here[0], seed)
+    return perform(*_here[0], seed)

@@ -29,6 +29,8 @@ class StageConfig:
     """task by name"""
     cameras: tuple[str, ...] = ()
     """cameras to draw; `policy` stands for all that a policy sees; empty = none, which is much faster"""
+    depths: tuple[str, ...] = ()
+    """cameras that give depth maps too"""
     width: int = 160
     """[px]"""
     height: int = 120
@@ -67,7 +69,11 @@ class Stage:
         self.task = tasks.build(self.config.task)
         self.world = self.task.build(self.spec)
         size = SimBodyConfig(
-            cameras=config.cameras, image_width=config.width, image_height=config.height, samples=config.samples
+            cameras=config.cameras,
+            depths=config.depths,
+            image_width=config.width,
+            image_height=config.height,
+            samples=config.samples,
         )
         self.body = SimBody(self.world, size)
         folder = Path(self.config.lmo) if self.config.lmo else shipped_lmo(self.config.robot)

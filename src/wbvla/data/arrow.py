@@ -107,7 +107,7 @@ def to_arrow(name: str, feature: Feature, values: np.ndarray) -> pa.Array:
     if feature.dtype == "image":
         return pa.array([{"bytes": bytes(v), "path": None} for v in values], kind)
     if feature.dtype == "language":
-        return pa.array([[_row_to_arrow(row) for row in rows] for rows in values], kind)
+        return _language_to_arrow(name, values).cast(kind)
     if feature.dtype == "string":
         array: pa.Array = pa.array([str(v) for v in values.reshape(-1)], pa.string())
     else:
@@ -192,6 +192,15 @@ def _row_from_arrow(row: Mapping[str, Any]) -> dict[str, Any]:
         return {**row, "tool_calls": [json.loads(c) if isinstance(c, str) else c for c in calls]}
     except (ValueError, RecursionError) as error:
         raise DataError(f"a tool call of a language column is not JSON ({error})") from error
+
+
+def _language_to_arrow(name: str, values: np.ndarray) -> pa.Array:
+    """Rows with tool calls as text. A list that many frames share, as persistent rows are, is converted once."""
+    lists = {id(rows): rows for rows in values}
+    place = {key: i for i, key in enumerate(lists)}
+    fields = [(key, pa.list_(pa.string()) if key == "tool_calls" else kind) for key, kind in _language_fields(name)]
+    once = pa.array([[_row_to_arrow(row) for row in rows] for rows in lists.values()], pa.list_(pa.struct(fields)))
+    return once.take(pa.array([place[id(rows)] for rows in values], pa.int64()))
 
 
 def _row_to_arrow(row: Mapping[str, Any]) -> dict[str, Any]:

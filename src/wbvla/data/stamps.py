@@ -21,12 +21,16 @@ class StampRules:
     """share by which a sensor's median and mean rate may differ from the dataset's fps [-]"""
     max_skew_s: float = 0.1
     """largest time between the first and the last capture of one frame [s]"""
+    max_repeats: float = 0.0
+    """share of frames that may show the same capture as the frame before, as a camera beside the loop gives [-]"""
     gap_periods: float = 1.5
     """a pause longer than this many periods is reported as a gap, not refused [-]"""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.rate_tolerance < 1.0 or self.max_skew_s <= 0.0 or self.gap_periods <= 1.0:
-            raise ConfigError(f"stamps need a tolerance in (0, 1), a positive skew and a gap above 1, not {self}")
+        if not (0.0 < self.rate_tolerance < 1.0 and 0.0 <= self.max_repeats < 1.0):
+            raise ConfigError(f"stamps need a tolerance in (0, 1) and repeats in [0, 1), not {self}")
+        if self.max_skew_s <= 0.0 or self.gap_periods <= 1.0:
+            raise ConfigError(f"stamps need a positive skew and a gap above 1, not {self}")
 
 
 def check_stamps(
@@ -34,30 +38,33 @@ def check_stamps(
 ) -> list[str]:
     """Warnings about an episode's capture times [s], one per finding; empty when all is well.
 
-    Raises DataError, with the numbers, when a sensor's stamps do not strictly increase, when its rate is not `fps`,
-    or when the sensors of one frame lie too far apart.
+    Raises DataError, with the numbers, when a sensor's stamps do not strictly increase (but for `max_repeats`), when
+    its rate is not `fps`, or when the sensors of one frame lie too far apart.
     """
     warnings: list[str] = []
     for name, times in zip(names, stamps.T):
-        _require_order(name, times)
+        warnings += _order(name, times, rules)
         if len(times) > 1:
             _require_rate(name, times, fps, rules)
             warnings += _gaps(name, times, fps, rules)
     return warnings + _skew(stamps, names, fps, rules)
 
 
-def _require_order(name: str, times: Float[np.ndarray, " frame"]) -> None:
-    late = np.flatnonzero(np.diff(times) <= 0.0)
-    if late.size:
-        at = int(late[0])
+def _order(name: str, times: Float[np.ndarray, " frame"], rules: StampRules) -> list[str]:
+    periods = np.diff(times)
+    late = np.flatnonzero(periods <= 0.0)
+    if late.size > rules.max_repeats * len(periods) or (periods < 0.0).any():
+        at = int(np.flatnonzero(periods < 0.0)[0] if (periods < 0.0).any() else late[0])
         raise DataError(
             f"stamps of {name!r} do not increase: {times[at]:.6f} s at frame {at}, {times[at + 1]:.6f} s at the next "
             f"({late.size} such); give capture times of a monotonic clock, one capture per frame"
         )
+    return [f"{name!r} shows the capture before again at {late.size} of {len(times)} frames"] if late.size else []
 
 
 def _require_rate(name: str, times: Float[np.ndarray, " frame"], fps: int, rules: StampRules) -> None:
-    median = 1.0 / float(np.median(np.diff(times)))
+    periods = np.diff(times)
+    median = 1.0 / float(np.median(periods[periods > 0.0]))
     mean = (len(times) - 1) / float(times[-1] - times[0])
     for kind, rate in (("median", median), ("mean", mean)):
         if abs(rate / fps - 1.0) > rules.rate_tolerance:

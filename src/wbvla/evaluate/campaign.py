@@ -16,7 +16,7 @@ from wbvla.evaluate.interaction import sensitivity
 from wbvla.evaluate.random_policy import RandomPolicy
 from wbvla.evaluate.realtime import RealTime, measure_rates
 from wbvla.evaluate.report import Contender, Subject, assemble, write_report
-from wbvla.evaluate.rollout import Arena, Player, RolloutConfig, run_trials
+from wbvla.evaluate.rollout import Arena, Player, RolloutConfig, TrialRecorder, run_trials
 from wbvla.evaluate.served import ServedPolicy
 from wbvla.evaluate.trials import TEST_SEED, Trial, TrialResult, make_trials
 from wbvla.robots.platforms import load_robot
@@ -59,6 +59,8 @@ class Assignment:
     """players beside the policy (the expert); a random one always takes part"""
     stations: Sequence[Mapping[str, Any]] = ()
     """outcomes of the stations that made the bundle, for the report"""
+    recorder: TrialRecorder | None = None
+    """keeps the policy's trials as episodes of a dataset"""
 
 
 def evaluate_bundle(
@@ -82,7 +84,8 @@ def evaluate_bundle(
             timing = _real_time(arena, served.link, trials[0], config.realtime_s, meter)
             player = policy_player(served.link, timing)
             words = _interaction(arena, served.link, trials[: config.sensitivity_starts])
-            season = run_trials(arena, trials, player, config.films, meter.of(player.name))
+            shown = meter.of(player.name)
+            season = run_trials(arena, trials, player, config.films, shown, assignment.recorder)
             evidence = served.evidence()
         evidence["load average of the machine in the real-time run"] = timing.load_average if timing else None
         traces = {**season.traces, **_histograms(timing)}

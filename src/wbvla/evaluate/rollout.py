@@ -3,10 +3,11 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from wbvla.core.interfaces import Observer
 from wbvla.core.records import Observation, Tick
 from wbvla.deploy.runtime import Balancer, LoopReport, RobotLoop
 from wbvla.deploy.safety import SafetyConfig, SafetyLayer
@@ -36,6 +37,18 @@ class Player:
     make_source: MakeSource
     sees: bool = True
     """whether it looks at pictures; those of one that does not are drawn only for the film"""
+
+
+class TrialRecorder(Observer, Protocol):
+    """An Observer that keeps whole trials (`collect.rollouts.RolloutRecorder`)."""
+
+    def begin(self, instruction: str, **notes: Any) -> None:
+        """A trial begins."""
+        ...
+
+    def end(self, success: bool | None, **truth: np.ndarray) -> None:
+        """It is over; `truth` is what only evaluation may know."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,20 +157,24 @@ class Arena:
         images = dict(body.images())
         return Observation(sequence=0, state=body.read(), images=images, instruction=trial.instruction)
 
-    def run(self, trial: Trial, player: Player, film: bool = False) -> Run:
+    def run(self, trial: Trial, player: Player, film: bool = False, recorder: TrialRecorder | None = None) -> Run:
         """One trial from a fresh start; the same trial and a deterministic source give the same numbers."""
         self.task.reset(self.world, trial.seed)
-        body = self._seeing if player.sees or film else self._blind
+        body = self._seeing if player.sees or film or recorder else self._blind
         body.reset()
         log, safety = TickLog(body.control_hz), SafetyLayer(self.spec, SafetyConfig(), body.control_hz)
         judge = Judge(self.task, self.world, self.config.judge_ticks, lambda: loop.finish())
         with contextlib.ExitStack() as stack:
             camera = stack.enter_context(contextlib.closing(self._film())) if film else None
-            watchers = [log, judge] if camera is None else [log, judge, camera]
+            watchers: list[Observer] = [log, judge, *(w for w in (camera, recorder) if w is not None)]
+            if recorder is not None:
+                recorder.begin(trial.instruction, player=player.name, task=self.task.name)
             loop = RobotLoop(body, self.spec, self.lmo, player.make_source(self, trial), safety, watchers)
             limit_s = self.config.time_limit_s or self.task.time_limit_s
             report = loop.run(round(limit_s * body.control_hz), trial.instruction)
             result = _result(trial, judge, report, log, self.spec)
+            if recorder is not None:
+                recorder.end(result.success, seed=np.array(trial.seed))
             return Run(result=result, loop=report, log=log, film=camera.finish() if camera else b"")
 
     def _film(self) -> Film:
@@ -199,13 +216,17 @@ def run_trials(
     player: Player,
     films: int = 2,
     on_trial: Callable[[int, TrialResult], None] | None = None,
+    recorder: TrialRecorder | None = None,
 ) -> Season:
-    """Every trial in order; the first `films` are filmed and the first done and the first failed of them kept."""
+    """Every trial in order; the first `films` are filmed and the first done and the first failed of them kept.
+
+    A recorder hears every trial, the failed ones too.
+    """
     results: list[TrialResult] = []
     kept: dict[str, bytes] = {}
     traces: Mapping[str, Any] = {}
     for i, trial in enumerate(trials):
-        run = arena.run(trial, player, film=i < films)
+        run = arena.run(trial, player, film=i < films, recorder=recorder)
         results.append(run.result)
         if run.film:
             kept.setdefault(f"seed {trial.seed}, {'done' if run.result.success else 'failed'}", run.film)
