@@ -17,7 +17,10 @@ from wbvla.collect.egovideo import (
 )
 from wbvla.collect.walker import PRIMITIVES, Person, Start, Walker, camera_twist, walk_primitive, walk_to_goal
 from wbvla.core.errors import ConfigError, ContractMismatch
+from wbvla.data.check import check
+from wbvla.data.features import ACTION, PRIMITIVE, STAMPS, STATE, SUCCESS, TARGET
 from wbvla.data.reader import Dataset
+from wbvla.data.words import SKILL
 from wbvla.sim.camera import RenderConfig
 
 TINY = EgoVideoConfig(num_clips=2, seconds=0.6, goal_seconds=1.2, width=64, height=48, clips_per_room=1, seed=3)
@@ -92,8 +95,9 @@ def test_rooms_offer_targets_and_clear_paths() -> None:
         assert len({t.colour for t in plan.targets}) == len(plan.targets), "a colour names one box"
         assert {t.colour for t in plan.targets} <= set(COLOURS)
         for index in range(4):
-            instruction, walk = draw_clip(plan, EgoVideoConfig(), index)
-            assert "{" not in instruction
+            phrasings, walk = draw_clip(plan, EgoVideoConfig(), index)
+            assert "{" not in "".join(phrasings)
+            assert len(phrasings) == len(set(phrasings)) >= 3
             assert len(walk) >= 2
             assert plan.is_free(walk.head_xyz[:, :2], 0.1).all(), "walked through furniture"
 
@@ -146,6 +150,23 @@ def test_killed_and_resumed_equals_uninterrupted(whole: Path, tmp_path: Path) ->
     assert names
     for name in names:
         assert (whole / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_clips_say_what_is_done_and_through_which_camera(whole: Path) -> None:
+    """Sub-tasks are the runs of primitives; nothing of a robot; pictures have capture times and intrinsics."""
+    data = Dataset(whole)
+    assert check(whole) == []
+    for number in range(data.num_episodes):
+        columns = data.columns(number)
+        assert {STATE, ACTION, SUCCESS, TARGET} & set(columns) == set()
+        named = [PRIMITIVES[i] for i in columns[PRIMITIVE]]
+        assert columns[SKILL].tolist() == named
+        assert sum(s.end - s.start for s in data.segments(number)) == len(named)
+        np.testing.assert_allclose(columns[STAMPS].reshape(-1), np.arange(len(named)) / TINY.fps)
+        assert data.phrasings(number)[0] == data.instruction(number)
+        assert len(data.phrasings(number)) >= 3
+        camera = data.notes(number)["cameras"]["head"]
+        assert 58.0 <= 2 * np.degrees(np.arctan(0.5 * camera["height"] / camera["fy"])) <= 68.0
 
 
 def test_another_recording_is_not_continued(whole: Path) -> None:

@@ -1,11 +1,13 @@
 """A furnished room with coloured boxes, and the camera and hands of a person in it, as a MuJoCo model for drawing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from wbvla.core.rotation import quat_from_rpy, quat_multiply, quat_rotate
+from wbvla.data.features import pinhole
 from wbvla.sim.camera import RenderConfig, Renderer
 from wbvla.sim.mjcf import camera_quat
 from wbvla.sim.scene import RoomConfig, Vector, add_room
@@ -279,6 +281,12 @@ class EgoRoom:
         self._data = mujoco.MjData(self._model)
         self._slots = {name: int(self._model.body(name).mocapid[0]) for name in ("person", "left", "right")}
         self._renderer = Renderer(self._model, ("head",), config)
+
+    @property
+    def intrinsics(self) -> dict[str, Any]:
+        """Pinhole of the head camera, whose field of view differs from room to room."""
+        fovy = float(self._model.camera("head").fovy[0])
+        return pinhole(fovy, self._renderer.config.height, self._renderer.config.width)
 
     def see(self, xyz: np.ndarray, rpy: np.ndarray, hands_b: np.ndarray) -> np.ndarray:
         """The image from a head pose with the wrists at places relative to the heading (uint8, height x width x 3)."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wbvla.collect.ego_room import EgoRoom, RoomPlan, Target
+from wbvla.collect.frames import runs_of
 from wbvla.collect.walker import (
     NEAR_M,
     PRIMITIVES,
@@ -26,7 +27,7 @@ from wbvla.collect.walker import (
 from wbvla.core.contract import require_match
 from wbvla.core.errors import ConfigError
 from wbvla.core.run import plain
-from wbvla.data.features import IMAGE, PRIMITIVE, video_features
+from wbvla.data.features import CONTRACT_SCHEMA, IMAGE, PRIMITIVE, STAMPS, Recording, recorded_features
 from wbvla.data.format import CONTRACT
 from wbvla.data.writer import DatasetConfig, DatasetWriter
 from wbvla.sim.camera import RenderConfig
@@ -87,6 +88,8 @@ class EgoVideoConfig:
     """[px]"""
     clips_per_room: int = 10
     """consecutive clips in the same room, so that the last clips of a dataset are unseen rooms"""
+    language: bool = True
+    """keep phrasings and sub-tasks as LeRobot 0.6 reads them too; releases before 0.6 do not open such a dataset"""
     samples: int = 0
     """samples per pixel against jagged edges; 0 = one"""
     seed: int = 0
@@ -112,8 +115,19 @@ def dataset_config(config: EgoVideoConfig) -> DatasetConfig:
         },
         "recording": {key: value for key, value in plain(config).items() if key != "num_clips"},
     }
-    features = video_features(config.height, config.width)
-    return DatasetConfig(fps=config.fps, robot="human", features=features, contract=contract)
+    recording = Recording(
+        cameras=("head",),
+        height=config.height,
+        width=config.width,
+        robot=False,
+        success=False,
+        primitive=True,
+        language=config.language,
+    )
+    facts = {"schema": CONTRACT_SCHEMA, "clock": "simulated time", "rates_hz": {"head": float(config.fps)}}
+    cameras = {"cameras": {"head": "intrinsics differ from room to room: in the notes of each clip"}}
+    features = recorded_features(recording)
+    return DatasetConfig(fps=config.fps, robot="human", features=features, contract={**facts, **cameras, **contract})
 
 
 def record_egovideo(
@@ -148,10 +162,21 @@ def record_egovideo(
 
 
 def _record_clip(writer: DatasetWriter, room: EgoRoom, config: EgoVideoConfig, index: int) -> None:
-    instruction, walk = draw_clip(room.plan, config, index)
-    with writer.episode(task=instruction) as episode:
-        for xyz, rpy, hands, label in zip(walk.head_xyz, walk.head_rpy, walk.hands_b, walk.primitive):
-            episode.add({IMAGE + "head": room.see(xyz, rpy, hands), PRIMITIVE: int(label)})
+    phrasings, walk = draw_clip(room.plan, config, index)
+    with writer.episode(task=phrasings[0]) as episode:
+        for row in range(len(walk)):
+            picture = room.see(walk.head_xyz[row], walk.head_rpy[row], walk.hands_b[row])
+            stamps = np.array([row / config.fps])
+            episode.add({IMAGE + "head": picture, PRIMITIVE: int(walk.primitive[row]), STAMPS: stamps})
+        for start, end, name in runs_of([PRIMITIVES[i] for i in walk.primitive]):
+            episode.segment(start, end, name.replace("_", " "), skill=name)
+        if config.language:
+            episode.add_phrasings(phrasings)
+        episode.note(
+            cameras={"head": room.intrinsics},
+            instructed_by="drawn from the prompts of this recording by seed",
+            consent="none needed: nobody is filmed",
+        )
         episode.add_truth(
             camera_twist=walk.twist,
             camera_xyz_w=walk.head_xyz,
@@ -161,32 +186,33 @@ def _record_clip(writer: DatasetWriter, room: EgoRoom, config: EgoVideoConfig, i
         episode.commit()
 
 
-def draw_clip(plan: RoomPlan, config: EgoVideoConfig, index: int) -> tuple[str, Walk]:
-    """Instruction and motion of one clip, a pure function of room, seed and number."""
+def draw_clip(plan: RoomPlan, config: EgoVideoConfig, index: int) -> tuple[tuple[str, ...], Walk]:
+    """Phrasings, the instruction first, and motion of one clip: a pure function of room, seed and number."""
     rng = np.random.default_rng((config.seed, 2, index))
     goal = rng.random() < config.goal_share
     names, shares = list(SHARES), np.array(list(SHARES.values()), dtype=np.float64)
     primitive = str(rng.choice(names, p=shares / shares.sum()))
     least = round(config.seconds * config.fps)
-    best, instruction = None, ""
+    best, phrasings = None, ("",)
     for _ in range(60):
         target = plan.targets[int(rng.integers(len(plan.targets)))]
         person = Person.draw(rng)
         if goal:
             walker = Walker(person, _goal_start(plan, target, rng), np.array(target.xyz))
             walk = walk_to_goal(walker, round(config.goal_seconds * config.fps), config.fps)
-            words = str(rng.choice(GOALS))
+            words, ways = str(rng.choice(GOALS)), GOALS
         else:
             walker = Walker(person, _start(plan, primitive, target, rng), np.array(target.xyz))
             walk = walk_primitive(walker, primitive, least, config.fps)
-            words = str(rng.choice(PROMPTS[primitive]))
+            words, ways = str(rng.choice(PROMPTS[primitive])), PROMPTS[primitive]
         clear = walk.cut(_clear_length(plan, walk))
         if best is None or len(clear) > len(best):
-            best, instruction = clear, words.format(colour=target.colour, place=target.place)
+            said = [way.format(colour=target.colour, place=target.place) for way in (words, *ways)]
+            best, phrasings = clear, tuple(dict.fromkeys(said))
         if len(clear) == len(walk) and (not goal or walker.has_arrived):
             break
     assert best is not None
-    return instruction, best
+    return phrasings, best
 
 
 def _clear_length(plan: RoomPlan, walk: Walk) -> int:

@@ -14,7 +14,7 @@ from wbvla.core.rotation import quat_from_rpy, quat_multiply
 from wbvla.data.depth import depth_map
 from wbvla.data.format import Feature, scalar, vector, video
 from wbvla.data.words import LANGUAGE, SKILL, SUBTASK
-from wbvla.robots.description import CameraFacts, RobotSpec
+from wbvla.robots.description import RobotSpec
 from wbvla.robots.kinematics import link_poses
 
 IMAGE, DEPTH_OF = "observation.images.", "_depth"
@@ -193,14 +193,14 @@ def success_of(column: np.ndarray) -> int:
 # The contract.
 
 
-def intrinsics(camera: CameraFacts, height: int, width: int) -> dict[str, Any]:
-    """Pinhole of a simulated camera drawn at a size [px]; (0, 0) is the outer corner of the first pixel.
+def pinhole(fovy_deg: float, height: int, width: int) -> dict[str, Any]:
+    """Intrinsics of a simulated camera drawn at a size [px]; (0, 0) is the outer corner of the first pixel.
 
     The vertical field of view is the camera's; pixels are square, so the horizontal one follows from the width.
     """
-    focal = 0.5 * height / math.tan(0.5 * math.radians(camera.fovy_deg))
-    pinhole = {"fx": focal, "fy": focal, "cx": 0.5 * width, "cy": 0.5 * height}
-    return {"model": "pinhole", "width": width, "height": height, **pinhole, "distortion": []}
+    focal = 0.5 * height / math.tan(0.5 * math.radians(fovy_deg))
+    matrix = {"fx": focal, "fy": focal, "cx": 0.5 * width, "cy": 0.5 * height}
+    return {"model": "pinhole", "width": width, "height": height, **matrix, "distortion": []}
 
 
 def contract_for(
@@ -223,7 +223,7 @@ def contract_for(
     }
     if recording is not None:
         for camera in (c for c in spec.cameras if c.name in cameras):
-            cameras[camera.name] |= intrinsics(camera, recording.height, recording.width)
+            cameras[camera.name] |= pinhole(camera.fovy_deg, recording.height, recording.width)
     return {
         "schema": CONTRACT_SCHEMA,
         "robot": spec.name,
