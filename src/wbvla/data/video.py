@@ -253,30 +253,35 @@ def _work(cursor: Cursor, runs: list[list[int]], deliver: Deliver) -> None:
 class VideoCache:
     """A bounded set of open videos, least recently used closed first; each process has its own."""
 
-    def __init__(self, fps: int, capacity: int = 16, max_bytes: int = 256 << 20, threads: int = 0) -> None:
-        """`capacity` in files, `max_bytes` of tables and decoders; `threads` 0: one per core, one in a worker."""
+    def __init__(self, fps: int | None, capacity: int = 16, max_bytes: int = 256 << 20, threads: int = 0) -> None:
+        """`fps` as for `VideoReader`; `capacity` in files, `max_bytes` of tables and decoders; `threads` 0: automatic,
+        see `decoding_threads`.
+        """
         self._settings = (fps, capacity, max_bytes, threads)
-        self._open: OrderedDict[Path, VideoReader] = OrderedDict()
+        self._open: OrderedDict[tuple[Path, int, int | None], VideoReader] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
-    def get(self, path: Path) -> VideoReader:
-        """The open reader of a file, opened if need be."""
+    def get(self, path: Path, start: int = 0, size: int | None = None) -> VideoReader:
+        """The open reader of a file, or of `size` bytes of it from `start`; opened if need be."""
         fps, capacity, max_bytes, _ = self._settings
         self._after_fork()
-        if path not in self._open:
-            self._open[path] = VideoReader(path, fps)
-        self._open.move_to_end(path)
+        key = (path, start, size)
+        if key not in self._open:
+            self._open[key] = VideoReader(ByteRange(path, start, size), fps)
+        self._open.move_to_end(key)
         taken = sum(r.num_bytes for r in self._open.values())
         while len(self._open) > 1 and (len(self._open) > capacity or taken > max_bytes):
             _, oldest = self._open.popitem(last=False)
             taken -= oldest.num_bytes
             oldest.close()
-        return self._open[path]
+        return self._open[key]
 
-    def read(self, path: Path, indices: Sequence[int]) -> UInt8[np.ndarray, "frame height width 3"]:
-        """Frames of a file by number; see `VideoReader.read`."""
-        reader = self.get(path)
+    def read(
+        self, path: Path, indices: Sequence[int], start: int = 0, size: int | None = None
+    ) -> UInt8[np.ndarray, "frame height width 3"]:
+        """Frames of a file by number; see `VideoReader.read` and `get`."""
+        reader = self.get(path, start, size)
         if self._pool is None and len(indices) > 1 and (threads := self._settings[3] or decoding_threads()) > 1:
             self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="decode")
         return reader.read(indices, self._pool)
