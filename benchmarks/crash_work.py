@@ -95,6 +95,9 @@ class Killer:
 
     def __init__(self, steps: int, staging: Path | None = None) -> None:
         self.left, self._staging, self._safe = steps, staging, set[str]()
+        if staging and (staging / "journal.json").is_file():
+            # what an earlier process staged was flushed before it wrote the journal
+            self._safe = {path.name for path in staging.glob("[0-9]*")}
 
     def __call__(self, step: str) -> None:
         if step.startswith("after fsync "):

@@ -11,7 +11,8 @@ from pyarrow import ArrowException
 from wbvla.core.errors import DataError
 from wbvla.data import tables
 from wbvla.data.arrow import from_arrow, is_type
-from wbvla.data.format import MANIFEST_PATH, Info
+from wbvla.data.depth import DepthReader
+from wbvla.data.format import DEPTH_PATH, MANIFEST_PATH, Info
 from wbvla.data.manifest import read_manifest, verify_file
 from wbvla.data.parts import Footage, rows_digest
 from wbvla.data.reader import Episode
@@ -103,6 +104,8 @@ class Examiner:
         for camera in record.videos:
             if record.videos[camera][0] not in bad:
                 faults += self._video(record, camera)
+            if self._info.features[camera].is_depth:
+                faults += self._lossless(record, camera, bad)
         return faults
 
     def shared(self) -> list[Fault]:
@@ -191,6 +194,9 @@ class Examiner:
     def _video(self, record: Episode, camera: str) -> Iterator[Fault]:
         (name, first), index, info = record.videos[camera], record.index, self._info
         path, length = self._root / name, record.length
+        if info.features[camera].is_depth:
+            yield from self._coded_depth(record, camera)
+            return
         try:
             video = VideoReader(path, info.fps)
             height, width, rate = video.facts
@@ -211,6 +217,39 @@ class Examiner:
             video.close()
         except DataError as error:
             yield Fault(kind=file_kind(path), path=name, message=str(error), episode=index)
+
+    def _coded_depth(self, record: Episode, camera: str) -> Iterator[Fault]:
+        """The 12-bit video of a depth map."""
+        (name, first), length = record.videos[camera], record.length
+        try:
+            depth = DepthReader(self._root / name, self._info.fps)
+            if depth.size != self._info.features[camera].shape[:2]:
+                message = f"maps are {depth.size}, declared {self._info.features[camera].shape[:2]}"
+                yield Fault(kind="schema", path=name, message=message, episode=record.index)
+            if self._hashes:
+                yield from self._times(record, camera)
+            depth.read(range(first, first + length) if self._deep else (first, first + length - 1))
+            depth.close()
+        except DataError as error:
+            yield Fault(kind=file_kind(self._root / name), path=name, message=str(error), episode=record.index)
+
+    def _lossless(self, record: Episode, camera: str, bad: set[str]) -> Iterator[Fault]:
+        """The lossless maps beside the 12-bit video; datasets made elsewhere have none, which is no fault."""
+        name = DEPTH_PATH.format(video_key=camera, episode_index=record.index)
+        if name in bad or not (self._root / name).is_file():
+            return
+        try:
+            with Footage(self._root / name, self._info.fps) as footage:
+                found = len(footage.numbers())
+            depth = DepthReader(self._root / name, self._info.fps)
+            found = min(found, depth.count()) if self._deep else found
+            depth.close()
+        except DataError as error:
+            yield Fault(kind=file_kind(self._root / name), path=name, message=str(error), episode=record.index)
+            return
+        if found != record.length:
+            message = f"holds {found} maps, the episode has {record.length} frames"
+            yield Fault(kind="length", path=name, message=message, episode=record.index)
 
     def _times(self, record: Episode, camera: str) -> Iterator[Fault]:
         """Each frame once, at its time."""

@@ -70,7 +70,8 @@ def _feed(feed: Callable[[bytes], object], array: pa.Array) -> object:
 
 
 def _numbers(array: pa.Array) -> bytes:
-    filled = array.fill_null(0) if array.null_count else array
+    zero = False if pa.types.is_boolean(array.type) else 0
+    filled = array.fill_null(zero) if array.null_count else array
     return np.ascontiguousarray(filled.to_numpy(zero_copy_only=False)).tobytes()
 
 
