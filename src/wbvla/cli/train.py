@@ -24,7 +24,7 @@ class Options:
     folder: Path = Path("runs/unnamed")
     """run folder: checkpoints, metrics.jsonl, run.json and the artefact"""
     data: tuple[Path, ...] = ()
-    """datasets to learn from"""
+    """datasets to learn from; for a latent action model also folders of videos or pictures, and tars of videos"""
     start: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """what to start from: a VLA artefact (fine-tuning) or a controller's checkpoint"""
 

@@ -9,7 +9,6 @@ A `Dataset` is a source as it is. All others are `Footage`: clips of any rate, s
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -54,6 +53,16 @@ class Source(Protocol):
 
     @property
     def num_episodes(self) -> int: ...
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all clips at the source's rate."""
+        ...
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """What a recording promises; empty for footage."""
+        ...
 
     @property
     def digest(self) -> str:
@@ -102,6 +111,7 @@ class Footage:
         if not isinstance(wanted, int) or not 0 < wanted < 10_000:
             raise ConfigError(f'{base} holds pictures without a rate; write {{"fps": 30}} to {base / SETTINGS}')
         self._fps = wanted
+        self.episodes: Sequence[Shown] = [self._shown(clip) for clip in self.listing.clips]
         self._videos = VideoCache(None, max_open, max_bytes)
 
     @property
@@ -112,15 +122,18 @@ class Footage:
     def num_episodes(self) -> int:
         return len(self.listing.clips)
 
-    @cached_property
-    def episodes(self) -> Sequence[Shown]:
-        """The clips, with their length at the source's rate."""
-        return [self._shown(clip) for clip in self.listing.clips]
-
     @property
     def cameras(self) -> tuple[str, ...]:
         """Footage has one nameless camera."""
         return ()
+
+    @property
+    def num_frames(self) -> int:
+        return sum(e.length for e in self.episodes)
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        return {}
 
     @property
     def broken(self) -> Mapping[str, str]:
@@ -201,6 +214,14 @@ class Chosen:
     @property
     def num_episodes(self) -> int:
         return len(self._numbers)
+
+    @property
+    def num_frames(self) -> int:
+        return sum(e.length for e in self.episodes)
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        return self._source.contract
 
     @property
     def digest(self) -> str:

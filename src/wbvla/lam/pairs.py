@@ -12,12 +12,16 @@ from torch import Tensor
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.data.augment import OFF, AugmentConfig
 from wbvla.data.reader import Dataset
+from wbvla.data.sources import Source, open_source
 from wbvla.lam.changed import change_pairs, require_possible
 from wbvla.lam.model import LamConfig
 
+MAX_LISTED = 1 << 24
+"""pairs of one source that can be drawn at random; of more, evenly spaced ones. A stream shows them all."""
+
 
 def read_frames(
-    data: Dataset, config: LamConfig, episode: int, indices: Sequence[int]
+    data: Source, config: LamConfig, episode: int, indices: Sequence[int]
 ) -> UInt8[np.ndarray, "frame height width 3"]:
     """Frames at the model's size, its cameras side by side."""
     size = (config.height, config.width)
@@ -37,7 +41,7 @@ def split_episodes(num_episodes: int, held_out: float, seed: int) -> tuple[list[
 class Pairs:
     """Frame pairs of one dataset: episode and first frame of each, and the frames if they are kept in memory."""
 
-    data: Dataset
+    data: Source
     config: LamConfig
     gap: int
     """frames between the two"""
@@ -47,16 +51,21 @@ class Pairs:
     """whole episodes by number; empty when frames are read as they are asked for"""
 
     @staticmethod
-    def of(data: Dataset, config: LamConfig, episodes: Sequence[int], in_memory: bool) -> "Pairs":
+    def of(data: Source, config: LamConfig, episodes: Sequence[int], in_memory: bool) -> "Pairs":
         """All pairs of some episodes; raises DataError when every one is shorter than the gap."""
         gap = config.gap_frames(data.fps)
-        where = [(e, t) for e in episodes for t in range(data.episodes[e].length - gap)]
-        if not where:
+        counts = np.array([max(0, data.episodes[e].length - gap) for e in episodes], dtype=np.int64)
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        if not total:
             raise DataError(f"no episode of {data.root} is longer than {gap} frames; record longer ones")
         memory = {}
         if in_memory:
             memory = {e: read_frames(data, config, e, range(data.episodes[e].length)) for e in episodes}
-        return Pairs(data, config, gap, np.array(where, dtype=np.int64), memory)
+        number = np.arange(0, total, -(-total // MAX_LISTED))
+        chosen = np.searchsorted(ends, number, side="right")
+        where = np.stack([np.asarray(episodes, dtype=np.int64)[chosen], number - (ends - counts)[chosen]], axis=1)
+        return Pairs(data, config, gap, where, memory)
 
     def __len__(self) -> int:
         return len(self.where)
@@ -109,4 +118,18 @@ def open_datasets(roots: Sequence[Path], config: LamConfig) -> list[Dataset]:
         missing = [c for c in config.cameras if c not in data.cameras]
         if missing:
             raise DataError(f"{data.root} has no camera {missing[0]!r}; it has {', '.join(data.cameras)}")
+    return found
+
+
+def open_sources(roots: Sequence[Path], config: LamConfig) -> list[Source]:
+    """Open recordings, or footage without actions; raises DataError when one cannot give the model's cameras."""
+    found: list[Source] = []
+    for root in roots:
+        source: Source = open_source(root)
+        if isinstance(source, Dataset):
+            source.close()
+            (source,) = open_datasets([root], config)
+        elif len(config.cameras) != 1:
+            raise DataError(f"{root} is footage of one camera, the model looks through {', '.join(config.cameras)}")
+        found.append(source)
     return found

@@ -11,12 +11,13 @@ from torch import nn
 from wbvla.core.files import write_json
 from wbvla.core.run import open_run, plain
 from wbvla.data.augment import OFF, AugmentConfig
-from wbvla.data.reader import Dataset
+from wbvla.data.sources import Chosen, Source
 from wbvla.lam.artefact import lam_contract, save_lam
 from wbvla.lam.model import LamConfig, LatentActionModel, lam_loss
-from wbvla.lam.pairs import Pairs, PairSource, open_datasets, split_episodes
+from wbvla.lam.pairs import Pairs, PairSource, open_sources, split_episodes
 from wbvla.lam.probe import ProbeConfig, ProbeResult, has_truth, probe
 from wbvla.lam.quality import Quality, QualityConfig, judge
+from wbvla.lam.streamed import StreamedPairs, pair_stream
 from wbvla.train.loop import Hooks, LoopConfig, Progress, fit
 
 ARTEFACT, FIGURES = "lam", "figures.json"
@@ -34,6 +35,11 @@ class LamTrainConfig:
     """share of episodes kept for judging [-]"""
     in_memory: bool = True
     """keep all frames in memory at the model's size; off reads them from disk as they are drawn"""
+    stream_mib: int = 0
+    """above 0: pairs are streamed, at most this much decoded at a time in each worker, for footage of any length;
+    0 draws them at random [MiB]"""
+    stream_workers: int = 1
+    """processes that decode ahead when pairs are streamed"""
     augment: AugmentConfig = OFF
     """changes of training pairs, one draw for both frames"""
     quality: QualityConfig = field(default_factory=QualityConfig)
@@ -67,11 +73,11 @@ def train(
     The artefact is written whether or not it passes the gate; `label` refuses one that does not.
     Raises DataError when a recording lacks the camera or has too few episodes.
     """
-    sets = open_datasets(datasets, config.model)
+    sets = open_sources(datasets, config.model)
     parts, held_out = split_pairs(sets, config)
     open_run(folder, config, config.loop.seed)
     model = build(config)
-    source = PairSource(parts, config.loop.batch_size, config.augment)
+    source = training_pairs(sets, parts, config)
     evaluate = (lambda m: _figures(m, held_out, config.quality)) if config.loop.evaluate_every else None
     hooks = Hooks(on_step=on_step, evaluate=evaluate)
     result = fit(model, lam_loss, source, config.loop, folder, hooks)
@@ -92,13 +98,25 @@ def build(config: LamTrainConfig) -> LatentActionModel:
         return LatentActionModel(config.model, config.loop.batch_size // config.loop.micro_batches)
 
 
-def split_pairs(sets: Sequence[Dataset], config: LamTrainConfig) -> tuple[list[Pairs], list[Pairs]]:
+def training_pairs(
+    sets: Sequence[Source], parts: Sequence[Pairs], config: LamTrainConfig
+) -> PairSource | StreamedPairs:
+    """Where training batches come from: drawn at random, or streamed."""
+    if not config.stream_mib:
+        return PairSource(parts, config.loop.batch_size, config.augment)
+    chosen = [Chosen(s, split_episodes(s.num_episodes, config.held_out, config.loop.seed)[0]) for s in sets]
+    size, seed, workers = config.loop.batch_size, config.loop.seed, config.stream_workers
+    plan = pair_stream(config.model, size, seed, len(sets), config.stream_mib, workers)
+    return StreamedPairs(chosen, plan, config.augment)
+
+
+def split_pairs(sets: Sequence[Source], config: LamTrainConfig) -> tuple[list[Pairs], list[Pairs]]:
     """(training, held-out) pairs of each dataset, split by episode."""
     parts: tuple[list[Pairs], list[Pairs]] = ([], [])
     for data in sets:
         split = split_episodes(data.num_episodes, config.held_out, config.loop.seed)
         for side, episodes in zip(parts, split, strict=True):
-            side.append(Pairs.of(data, config.model, episodes, config.in_memory))
+            side.append(Pairs.of(data, config.model, episodes, config.in_memory and not config.stream_mib))
     return parts
 
 
@@ -126,7 +144,7 @@ def _probe(
     return None
 
 
-def _origins(sets: Sequence[Dataset], held_out: Sequence[Pairs]) -> list[dict[str, Any]]:
+def _origins(sets: Sequence[Source], held_out: Sequence[Pairs]) -> list[dict[str, Any]]:
     return [
         {
             "name": data.root.name,
@@ -139,7 +157,7 @@ def _origins(sets: Sequence[Dataset], held_out: Sequence[Pairs]) -> list[dict[st
     ]
 
 
-def card(config: LamTrainConfig, quality: Quality, probed: ProbeResult | None, sets: Sequence[Dataset]) -> str:
+def card(config: LamTrainConfig, quality: Quality, probed: ProbeResult | None, sets: Sequence[Source]) -> str:
     """The model card: what it is, what it was trained on, and its figures with intervals."""
     model, q = config.model, config.model.quantizer
     names = ", ".join(f"{d.root.name} ({d.num_episodes} episodes, {d.num_frames} frames)" for d in sets)
