@@ -5,9 +5,9 @@ full queue loses the episode, and says so, rather than delay a tick or leave a g
 """
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,13 +67,13 @@ class RolloutRecorder:
     def __init__(self, folder: Path, spec: RobotSpec, config: RolloutConfig | None = None) -> None:
         self.config, self.recorded = config or RolloutConfig(), Recorded()
         self._folder, self._spec = Path(folder), spec
-        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(self.config.max_waiting)
+        self._room = threading.Semaphore(self.config.max_waiting)
+        self._pool = ThreadPoolExecutor(1, "wbvla-rollouts")
         self._desk = _Desk(self._folder, spec, self.config, self.recorded)
         self._cutter: FrameCutter | None = None
         self._lost = 0
-        self._bug: Exception | None = None
-        self._thread = threading.Thread(target=self._work, name="wbvla-rollouts")
-        self._thread.start()
+        self._bug: BaseException | None = None
+        self._closed = False
 
     def begin(self, instruction: str, **notes: Any) -> None:
         """Start an episode; notes (which policy, which controller, who instructed) are kept with it as JSON."""
@@ -99,9 +99,10 @@ class RolloutRecorder:
     def close(self) -> None:
         """Wait until everything is on disk; an episode that was not ended is discarded. May be repeated."""
         self._cutter = None
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        if not self._closed:
+            self._closed = True
+            self._pool.submit(self._desk.close).add_done_callback(self._note)
+            self._pool.shutdown(wait=True)
         if self._bug is not None:
             bug, self._bug = self._bug, None
             raise bug
@@ -121,21 +122,16 @@ class RolloutRecorder:
             self._lost += 1
 
     def _put(self, work: Callable[[], None], wait: bool) -> None:
-        try:
-            self._queue.put(work, block=wait)
-        except queue.Full:
+        if self._room.acquire(blocking=wait):
+            future = self._pool.submit(work)
+            future.add_done_callback(self._note)
+            future.add_done_callback(lambda _: self._room.release())
+        else:
             self._lost += 1
 
-    def _work(self) -> None:
-        try:
-            while (work := self._queue.get()) is not None:
-                try:
-                    if self._bug is None:
-                        work()
-                except Exception as error:  # noqa: BLE001 - raised by `close`; the queue is emptied, or the loop waits
-                    self._bug = error
-        finally:
-            self._desk.close()
+    def _note(self, future: Future[None]) -> None:
+        """Keep the first error that was not foreseen; `close` raises it."""
+        self._bug = self._bug or future.exception()
 
 
 class _Desk:
@@ -157,6 +153,7 @@ class _Desk:
     def add(self, opened: Tick, closed: Tick) -> None:
         if self._fault:
             return
+        self._fault = "a frame could not be added"  # stands when an error that is not foreseen leaves here
         try:
             if self._episode is None:
                 writer, self._recording = self._open(opened)
@@ -165,6 +162,7 @@ class _Desk:
                 self._episode.note(**notes)
             assert self._recording is not None
             self._episode.add(frame_of(self._spec, self._recording, opened, closed))
+            self._fault = ""
         except (WbvlaError, OSError) as error:
             self._fault = str(error)
 
