@@ -86,8 +86,8 @@ def test_a_clip_must_start_at_a_keyframe_and_be_whole(tmp_path):
     for first, length in ((1, 2), (0, 7), (9, 1)):
         with pytest.raises(DataError, match="starts at a keyframe"):
             join_clips(tmp_path / "out.mp4", [Clip(path=path, first=first, length=length)], FPS)
+    (tmp_path / "rubbish.mp4").write_bytes(b"rubbish")
     with pytest.raises(DataError, match="cannot be opened"):
-        (tmp_path / "rubbish.mp4").write_bytes(b"rubbish")
         Footage(tmp_path / "rubbish.mp4", FPS)
     with pytest.raises(DataError, match="missing"):
         Footage(tmp_path / "none.mp4", FPS)

@@ -70,7 +70,7 @@ def test_compact_joins_everything_and_changes_nothing(root, known):
     assert [p.name for p in (root / ".staging").iterdir()] == ["lock"]
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(data=st.integers(1, 200_000), video=st.integers(1, 40_000), chunk=st.integers(1, 4))
 def test_any_layout_and_back(sound, known, tmp_path_factory, data, video, chunk):
     """Whatever the sizes, rolling files hold the same episodes, names sort as frames do, and expand is the inverse."""
@@ -103,7 +103,10 @@ def test_clips_of_unlike_codecs_do_not_share_a_file(root, known):
     assert more[:6] == known
 
 
-def test_a_compacted_dataset_is_recorded_on_labelled_and_repaired(rolling, known):
+@pytest.mark.parametrize("layout", [Layout(), SMALL])
+def test_a_compacted_dataset_is_recorded_on_labelled_and_repaired(root, known, layout):
+    compact(root, layout)
+    rolling = root
     with DatasetWriter.open(rolling) as writer:
         assert record(writer, 4) == 6
         assert record(writer, 2) == 7

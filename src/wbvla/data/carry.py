@@ -62,6 +62,7 @@ class Carrier:
             target.info,
             data_path=DATA_PATH,
             video_path=VIDEO_PATH,
+            chunks_size=target.layout.chunks_size,
             total_episodes=len(lengths),
             total_frames=self._starts[-1],
             total_tasks=len(self.tasks),
@@ -256,9 +257,11 @@ class Carrier:
         part = self._parts[number]
         known = part.source.stats(part.record.index)
         own = {k for k in OWN_FEATURES if k in self.info.columns}
-        lacking = [k for k, f in self.info.columns.items() if f.is_numeric and (k in own or k not in known)]
+        # writers differ in how they nest statistics of arrays, and one table has one type: those are made anew
+        unsure = own | {k for k, f in self.info.columns.items() if len(f.shape) > 1}
+        lacking = [k for k, f in self.info.columns.items() if f.is_numeric and (k in unsure or k not in known)]
         table = self._rows_of(number)
-        stats = {k: known[k] for k in self.info.features if k in known and k not in own}
+        stats = {k: known[k] for k in self.info.features if k in known and k not in unsure}
         stats |= {k: describe(from_arrow(self.info.columns[k], table.column(k))) for k in lacking}
         for camera in self.info.cameras:
             if camera not in stats and camera in part.record.videos:

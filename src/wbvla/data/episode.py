@@ -222,7 +222,7 @@ class EpisodeWriter:
 
     def _stage(self, columns: Mapping[str, np.ndarray]) -> tuple[Info, tuple[str, ...]]:
         """Stage truth, notes, tasks, data, meta row, manifest and info.json, in this order."""
-        commit, where = self._commit, file_of(self.index)
+        commit, where = self._commit, file_of(self.index, self._info.chunks_size)
         if self._truth:
             content = io.BytesIO()
             np.savez_compressed(content, allow_pickle=False, **self._truth)
@@ -272,7 +272,7 @@ def own_columns(info: Info, length: int, task_rows: list[str], tasks: tuple[str,
 def episode_row(info: Info, task_rows: list[str], stats: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The meta row of the next episode of a dataset that so far is as `info` says, in LeRobot's column names."""
     index, length, first = info.total_episodes, len(task_rows), info.total_frames
-    where = file_of(index)
+    where = file_of(index, info.chunks_size)
     row: dict[str, Any] = {
         "episode_index": index,
         "tasks": list(dict.fromkeys(task_rows)),

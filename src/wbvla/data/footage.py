@@ -25,7 +25,7 @@ class EpisodeFootage:
             if not feature.is_video:
                 continue
             height, width = feature.shape[:2]
-            path = commit.stage(info.video_path.format(video_key=name, **file_of(index)))
+            path = commit.stage(info.video_path.format(video_key=name, **file_of(index, info.chunks_size)))
             if feature.is_depth:
                 lossless = commit.stage(DEPTH_PATH.format(video_key=name, episode_index=index))
                 # as the dataset has it: one feature has one meaning of its codes

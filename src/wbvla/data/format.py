@@ -16,6 +16,8 @@ CODEBASE_VERSION = "v3.0"
 CHUNK_SIZE = 1000
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+LEGACY_DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+LEGACY_VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 TRUTH_PATH = "truth/episode_{episode_index:06d}.npz"
 NOTES_PATH = "notes/episode_{episode_index:06d}.json"
@@ -201,9 +203,9 @@ class Info:
     video_path: str = VIDEO_PATH
     chunks_size: int = CHUNK_SIZE
     """files (v3) or episodes (v2.1) per chunk folder"""
-    data_file_mb: int = 100
+    data_file_mb: int | float = 100
     """size at which a rolling parquet is closed [MB]"""
-    video_file_mb: int = 200
+    video_file_mb: int | float = 200
     """size at which a rolling mp4 is closed [MB]"""
     version: str = CODEBASE_VERSION
     """format version found"""
@@ -272,7 +274,8 @@ class Info:
         if unknown:
             log.warning("%s holds keys that no release of LeRobot defines: %s", INFO, ", ".join(unknown)[:400])
         try:
-            fps, template = float(value["fps"]), value.get("video_path") or VIDEO_PATH
+            fps = float(value["fps"])
+            template = value.get("video_path") or (LEGACY_VIDEO_PATH if version in LEGACY_VERSIONS else VIDEO_PATH)
             if fps != int(fps) or not 1 <= fps <= MAX_FPS:
                 raise DataError(f"fps {value['fps']!r} in {INFO} is not a whole number of 1..{MAX_FPS} Hz")
             return Info(
@@ -285,8 +288,8 @@ class Info:
                 data_path=check_template(value["data_path"], fields, "data_path"),
                 video_path=check_template(template, (*fields, "video_key"), "video_path"),
                 chunks_size=max(int(value.get("chunks_size") or CHUNK_SIZE), 1),
-                data_file_mb=int(value.get("data_files_size_in_mb") or 100),
-                video_file_mb=int(value.get("video_files_size_in_mb") or 200),
+                data_file_mb=_megabytes(value, "data_files_size_in_mb", 100),
+                video_file_mb=_megabytes(value, "video_files_size_in_mb", 200),
                 version=version,
                 splits={str(k): str(v) for k, v in (value.get("splits") or {}).items()},
                 extra={k: v for k, v in value.items() if k in unknown or (k == "tools" and v is not None)},
@@ -316,6 +319,13 @@ def _count(value: Mapping[str, Any], key: str) -> int:
     return number
 
 
+def _megabytes(value: Mapping[str, Any], key: str, usual: int) -> int | float:
+    size = value.get(key) or usual
+    if not isinstance(size, int | float) or not 0 < size < 1 << 40:
+        raise DataError(f"{key} {size!r} in {INFO} is no size")
+    return size
+
+
 def load_info(root: Path) -> Info:
     """Read meta/info.json of any version that can be read; raises DataError when it is absent or not JSON."""
     path = Path(root) / INFO
@@ -333,14 +343,17 @@ def read_info(root: Path) -> Info:
     if info.version in LEGACY_VERSIONS:
         raise DataError(
             f"{root} is version {info.version}: it can be read and trained on, but only {CODEBASE_VERSION} is written "
-            "and checked; convert it first (LeRobot ships `convert_dataset_v21_to_v30`)"
+            f"and checked; convert it first: `wbvla data migrate {root}`"
         )
     return info
 
 
-def file_of(episode_index: int) -> dict[str, int]:
-    """Chunk and file of an episode written here: one file per episode."""
-    return {"chunk_index": episode_index // CHUNK_SIZE, "file_index": episode_index % CHUNK_SIZE}
+def file_of(episode_index: int, chunks_size: int = CHUNK_SIZE) -> dict[str, int]:
+    """Chunk and file of an episode written here: one file per episode.
+
+    After rolling files, each of which holds at least one episode, these names are free and sort last.
+    """
+    return {"chunk_index": episode_index // chunks_size, "file_index": episode_index % chunks_size}
 
 
 def check_names(features: Mapping[str, Feature]) -> None:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wbvla.core.errors import DataError
 from wbvla.data.carry import Show, Target, silent
 from wbvla.data.dataset_stats import refresh_stats
 from wbvla.data.faults import Examiner
-from wbvla.data.format import CHUNK_SIZE, CODEBASE_VERSION, LEGACY_VERSIONS, Info, load_info
+from wbvla.data.format import CODEBASE_VERSION, LEGACY_VERSIONS, Info, load_info
 from wbvla.data.journal import REPLACE, Commit, Disk, lock, recover
 from wbvla.data.manifest import SCHEMA, schema_of
 from wbvla.data.reader import Dataset
@@ -59,24 +58,26 @@ def migrate(root: Path, disk: Disk | None = None, show: Show = silent) -> list[s
     root, disk = Path(root), disk or Disk()
     with lock(root):
         recover(root, disk)
-        present, found = schema_of(root), load_info(root)
-        is_legacy = found.version in LEGACY_VERSIONS
-        done = [f"{found.version} becomes {CODEBASE_VERSION}"] if is_legacy else []
-        source = _legacy_source(root) if is_legacy else sound_source(root)
-        if present == SCHEMA and not done:
-            return []
-        info = replace(source.info, version=CODEBASE_VERSION, chunks_size=CHUNK_SIZE)
-        for schema in range(present, SCHEMA):
-            if schema not in STEPS:
-                raise DataError(f"{root}: no way from schema {schema}; known: {sorted(STEPS)}")
-            info = STEPS[schema].features(info)
-            done.append(STEPS[schema].does)
-        parts = [Part(source=source, record=record) for record in source.episodes]
-        layout = ROLLING if is_legacy else KEEP
-        commit = Commit(root, disk, REPLACE)
-        carry_home(parts, source, Target(commit=commit, layout=layout, info=info, home=root, show=show))
-        if parts:
-            refresh_stats(root, disk)
+        return bring_up(root, disk, show)
+
+
+def bring_up(root: Path, disk: Disk, show: Show = silent) -> list[str]:
+    """`migrate` for whoever holds the lock."""
+    present, found = schema_of(root), load_info(root)
+    is_legacy = found.version in LEGACY_VERSIONS
+    if present == SCHEMA and not is_legacy:
+        return []
+    source = _legacy_source(root) if is_legacy else sound_source(root)
+    done = [f"{found.version} becomes {CODEBASE_VERSION}"] if is_legacy else []
+    info = replace(source.info, version=CODEBASE_VERSION)
+    for schema in range(present, SCHEMA):
+        info = STEPS[schema].features(info)
+        done.append(STEPS[schema].does)
+    parts = [Part(source=source, record=record) for record in source.episodes]
+    layout, commit = ROLLING if is_legacy else KEEP, Commit(root, disk, REPLACE)
+    carry_home(parts, source, Target(commit=commit, layout=layout, info=info, home=root, show=show))
+    if parts:
+        refresh_stats(root, disk)
     return done
 
 

@@ -133,7 +133,7 @@ def _is_meta_damaged(root: Path, index: int, record: Episode) -> bool:
 
 def _placed(root: Path, info: Info, index: int) -> Episode:
     """An episode in files of its own, by its number alone."""
-    place = file_of(index)
+    place = file_of(index, info.chunks_size)
     data = DATA_PATH.format(**place)
     column = tables.read_table(root / data, ["index", "episode_index"])
     if set(column.column("episode_index").to_pylist()) != {index}:

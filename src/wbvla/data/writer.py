@@ -29,6 +29,7 @@ from wbvla.data.format import (
     INFO,
     LABELS,
     OWN_FEATURES,
+    SEAL,
     TASKS,
     Feature,
     Info,
@@ -37,6 +38,7 @@ from wbvla.data.format import (
 )
 from wbvla.data.journal import STAGING, Commit, Disk, as_json, lock, recover
 from wbvla.data.manifest import stage_info
+from wbvla.data.migrate import bring_up
 from wbvla.data.stamps import StampRules
 from wbvla.data.video import VideoCodec
 
@@ -87,6 +89,10 @@ class DatasetWriter:
             on_error.callback(self._lock.close)
             recover(self.root, disk)
             self.info = read_info(self.root)
+            if self.info.total_episodes and not (self.root / SEAL).is_file():
+                # made by another program: each of its episodes gets its hashes before the first of ours
+                bring_up(self.root, disk)
+                self.info = read_info(self.root)
             self._tasks = tuple(tables.read_tasks(self.root / TASKS))
             on_error.pop_all()
         self._recording, self._grew = False, False
