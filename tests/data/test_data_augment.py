@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wbvla.core.errors import ConfigError
+from wbvla.data import augment as augment_module
 from wbvla.data.augment import OFF, POLICY, VIDEO, AugmentConfig, Draws, augment, colour_matrices, draw
 
 SIZE = 48
@@ -190,3 +191,11 @@ def test_wrong_sizes_and_ranges_are_refused() -> None:
     for wrong in ({"mirror": 1.5}, {"scale": 1.0}, {"blur": -1.0}, {"shift": 0.7}):
         with pytest.raises(ConfigError):
             replace(OFF, **wrong)
+
+
+def test_threads_change_nothing_but_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, draws = windows(6), draw(VIDEO, np.arange(12).reshape(6, 2))
+    alone = augment(images, draws, [True, False])
+    monkeypatch.setattr(augment_module, "THREADED_BYTES", 0)
+    monkeypatch.setattr(augment_module, "cpu_count", lambda: 4)
+    np.testing.assert_array_equal(augment(images, draws, [True, False]), alone)

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from os import cpu_count
 from typing import Literal
 
 import numpy as np
@@ -13,6 +15,8 @@ from wbvla.core.errors import ConfigError
 
 EVERY = ("*",)
 GREY = 128.0
+THREADED_BYTES = 4 << 20
+"""batches from this size on are changed by as many threads as there are cores [bytes]"""
 LUMA = np.array([0.299, 0.587, 0.114])
 """weight of red, green and blue in brightness (ITU-R BT.601)"""
 
@@ -183,9 +187,19 @@ def augment(
             f"{len(images)} windows of {images.shape[2]} cameras, {len(draws)} draws for {len(moved)} cameras"
         )
     result = images.copy()
-    for window, changed in enumerate(result):
+
+    def change(window: int) -> None:
         for camera, may_move in enumerate(moved):
-            _change(changed[:, camera], draws, window, may_move)
+            _change(result[window][:, camera], draws, window, may_move)
+
+    threads = min(len(images), cpu_count() or 1)
+    if threads < 2 or images.size < THREADED_BYTES:
+        for window in range(len(images)):
+            change(window)
+    else:
+        # Pillow lets go of the interpreter's lock; each window is written by one thread, so the order does not matter
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(change, range(len(images))))
     return result
 
 
