@@ -67,9 +67,13 @@ def is_type(found: pa.DataType, feature: Feature) -> bool:
     return found == ARROW[feature.dtype] or (feature.dtype == "string" and pa.types.is_large_string(found))
 
 
-def frame_schema(info: Info) -> pa.Schema:
-    """Schema of a data file, with the metadata that the `datasets` library reads its types from."""
-    described = {"info": {"features": {k: _datasets_type(k, f) for k, f in info.stored.items()}}}
+def frame_schema(info: Info, list_name: str = "List") -> pa.Schema:
+    """Schema of a data file, with the metadata that the `datasets` library reads its types from.
+
+    Vectors are a `List` to its releases from 4.0 on; earlier ones know only `Sequence`.
+    """
+    kinds = {k: _datasets_type(k, f) for k, f in info.stored.items()}
+    described = {"info": {"features": {k: v | _renamed(v, list_name) for k, v in kinds.items()}}}
     fields = [pa.field(k, arrow_type(k, f), metadata=_extension(f)) for k, f in info.stored.items()]
     return pa.schema(fields, metadata={"huggingface": json.dumps(described)})
 
@@ -95,6 +99,10 @@ def _datasets_type(name: str, feature: Feature) -> dict[str, Any]:
         return {"shape": list(feature.shape), "dtype": feature.dtype, "_type": f"Array{len(feature.shape)}D"}
     value = {"dtype": feature.dtype, "_type": "Value"}
     return value if feature.shape == (1,) else {"feature": value, "length": math.prod(feature.shape), "_type": "List"}
+
+
+def _renamed(value: dict[str, Any], list_name: str) -> dict[str, Any]:
+    return {"_type": list_name} if value.get("_type") == "List" else {}
 
 
 def _list_of(value: dict[str, Any]) -> dict[str, Any]:

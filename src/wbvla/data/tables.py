@@ -18,9 +18,9 @@ MAX_ROWS = 1 << 27
 """a parquet that declares more rows is refused before memory is taken for them"""
 
 
-def write_frames(path: Path, info: Info, columns: Mapping[str, np.ndarray]) -> None:
-    """One episode, one row group."""
-    schema = frame_schema(info)
+def write_frames(path: Path, info: Info, columns: Mapping[str, np.ndarray], list_name: str = "List") -> None:
+    """One episode, one row group; `list_name` as in `frame_schema`."""
+    schema = frame_schema(info, list_name)
     arrays = [to_arrow(name, feature, columns[name]) for name, feature in info.stored.items()]
     table = pa.Table.from_arrays(arrays, schema=schema)
     pq.write_table(table, path, row_group_size=max(table.num_rows, 1), write_page_checksum=True)

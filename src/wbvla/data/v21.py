@@ -9,8 +9,6 @@ from wbvla.data.layout import read_json, read_json_lines
 
 EPISODES, EPISODES_STATS, TASKS = "meta/episodes.jsonl", "meta/episodes_stats.jsonl", "meta/tasks.jsonl"
 MODALITY = "meta/modality.json"
-DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
-VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 
 
 def read_tasks(root: Path) -> list[str]:
