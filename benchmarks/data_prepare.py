@@ -77,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer pictures and episodes, nothing written")
     quick = parser.parse_args().quick
-    figures: dict[str, Any] = augmentation(4 if quick else 16, 3 if quick else 8)
+    figures: dict[str, Any] = augmentation(4 if quick else 8, 3 if quick else 16)
     figures |= statistics(30 if quick else 300, 100)
     if not quick:
         write_json(RESULT, {"command": " ".join(sys.argv), "seed": 0, **provenance(), "result": figures})

@@ -59,6 +59,7 @@ def write_recording(root: Path) -> Dataset:
                     episode.segment(0, 5, "reach <it>", "reach")
                     episode.segment(5, 12, "lift", "lift")
                     episode.add_phrasings(["raise the box"])
+                    episode.note(instructed_by="<operator>")
                 episode.mark((True, False, None)[number])
                 episode.commit()
     return Dataset(root)

@@ -77,6 +77,7 @@ def test_words_of_the_dataset_stay_words(page: str) -> None:
     assert "lift the <b>" not in page
     assert "reach &lt;it&gt;" in page
     assert "reach <it>" not in page
+    assert "instructed_by: &lt;operator&gt;" in page
 
 
 def test_every_camera_and_channel_is_shown(page: str, data: Dataset) -> None:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from wbvla.core.files import write_bytes
 from wbvla.data.check import check
+from wbvla.data.format import LEGACY_VERSIONS
 from wbvla.data.reader import Dataset
 from wbvla.data.rerun_file import write_rerun
 from wbvla.data.view import SheetConfig, render
@@ -42,7 +43,7 @@ class View:
             if self.format == "rrd":
                 write_rerun(data, self.episode, out)
             else:
-                faults = check(self.path, hashes=False)
+                faults = None if data.info.version in LEGACY_VERSIONS else check(self.path, hashes=False)
                 write_bytes(out, render(data, SheetConfig(episode=self.episode), faults).encode())
         data.close()
         console.print(f"{escape(str(out))} written, {out.stat().st_size / 2**20:.1f} MiB")

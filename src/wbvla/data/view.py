@@ -18,7 +18,7 @@ from wbvla.core.errors import ConfigError
 from wbvla.data import plots
 from wbvla.data.faults import Fault
 from wbvla.data.features import ACTION, STAMPS, STATE, SUCCESS
-from wbvla.data.format import OWN_FEATURES
+from wbvla.data.format import OWN_FEATURES, Feature
 from wbvla.data.reader import Dataset, Episode
 from wbvla.data.stats import QUANTILES
 from wbvla.data.summary import Summary, hours, outcome, summarize_dataset
@@ -114,6 +114,10 @@ def _episode(data: Dataset, config: SheetConfig) -> str:
     facts = f"{record.length} frames, {record.length / data.fps:.1f} s, goal {outcome(columns.get(SUCCESS))}"
     words = f'<p class="words">&ldquo;{said_in_turn}&rdquo; <small>{facts}</small></p>'
     said = f"<details><summary>in other words</summary><ul>{phrasings}</ul></details>" if phrasings else ""
+    notes = "".join(
+        f"<li>{escape(str(k))}: {escape(str(v)[:400])}</li>" for k, v in sorted(data.notes(config.episode).items())
+    )
+    said += f"<details><summary>notes</summary><ul>{notes}</ul></details>" if notes else ""
     bar = plots.spans(segments, record.length) if segments else ""
     marks = [s.start / data.fps for s in segments if s.start]
     sheet = _sheet(data, record, config)
@@ -154,9 +158,7 @@ def _signals(data: Dataset, columns: Mapping[str, np.ndarray], record: Episode, 
         if not feature.is_numeric or name in OWN_FEATURES or name == SUCCESS:
             continue
         values = columns[name].reshape(record.length, -1).astype(np.float64)
-        channels = list(feature.names or (f"{i}" for i in range(values.shape[1])))
-        if len(channels) != values.shape[1]:
-            channels = [str(i) for i in range(values.shape[1])]
+        channels = channel_names(name, feature, values.shape[1])
         if name == STAMPS:
             values = 1000.0 * (values - values[:1] - np.arange(record.length)[:, None] / data.fps)
             channels = [f"{c.partition('.')[0]}.late_ms" for c in channels]
@@ -167,6 +169,13 @@ def _signals(data: Dataset, columns: Mapping[str, np.ndarray], record: Episode, 
                 f"<figure><figcaption>{escape(name)} <small>{escape(label)}</small></figcaption>{chart}{shown}</figure>"
             )
     return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def channel_names(name: str, feature: Feature, count: int) -> list[str]:
+    """Names of a column's channels: its own where it has as many, else the column's with a number."""
+    if feature.names and len(feature.names) == count:
+        return list(feature.names)
+    return [short(name)] if count == 1 else [f"{short(name)}[{i}]" for i in range(count)]
 
 
 def groups(channels: Sequence[str]) -> list[tuple[str, list[int]]]:
@@ -237,9 +246,9 @@ def _statistics(data: Dataset) -> str:
         if not found or not set(QUANTILES) <= set(found):
             continue
         flat = {k: np.ravel(found[k]) for k in ("min", "q01", "mean", "std", "q99", "max")}
-        names = feature.names if feature.names and len(feature.names) == len(flat["min"]) else None
+        names = channel_names(name, feature, len(flat["min"]))
         rows = "".join(
-            f"<tr><td>{escape(names[i] if names else str(i))}</td>"
+            f"<tr><td>{escape(names[i])}</td>"
             + "".join(f"<td>{flat[k][i]:.4g}</td>" for k in flat)
             + f"<td>{plots.spread(*(float(flat[k][i]) for k in ('min', 'q01', 'q99', 'max', 'mean')))}</td></tr>"
             for i in range(len(flat["min"]))
