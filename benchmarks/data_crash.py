@@ -162,6 +162,15 @@ class Bench:
             shutil.rmtree(place.root.parent)
         return self._steps[operation, rolling]
 
+    def duration_s(self, operation: str, rolling: bool) -> float:
+        """How long an operation takes in a child that nobody kills [s]."""
+        place, _ = self.prepare(operation, rolling)
+        began = time.perf_counter()
+        self.kill(operation, place, NEVER)
+        taken = time.perf_counter() - began
+        shutil.rmtree(place.root.parent)
+        return taken
+
     def kill(self, operation: str, place: Place, steps: int, after_s: float = 0.0, power_cut: bool = False) -> bool:
         """Run an operation in a child that dies at a hook or, given `after_s` [s], when the signal comes."""
         process = self._context.Process(target=run_killed, args=(operation, place, steps, power_cut))
@@ -201,19 +210,14 @@ class Bench:
         self.verify(Place(root=place.out, other=place.other, out=place.out, log=place.log), [expected], what)
 
 
-def kills(bench: Bench, number: int) -> None:
-    """Half at hooks spread over each operation, half of those as power cuts; half at random instants."""
-    cases = [(operation, rolling) for operation in WORK for rolling in (False, True)]
-    if number < 2 * len(cases):
-        cases = [case for turn, case in enumerate(cases) if turn % 4 in (0, 3)]
-    per_case = max(1, -(-number // len(cases)))
+CASES = [(operation, rolling) for operation in WORK for rolling in (False, True)]
+
+
+def kills(bench: Bench, cases: list[tuple[str, bool]], per_case: int) -> None:
+    """By turns at a hook, at a random instant, at a hook with the power cut too."""
     for operation, rolling in cases:
         steps = bench.steps(operation, rolling)
-        began = time.perf_counter()
-        place, _ = bench.prepare(operation, rolling)
-        bench.kill(operation, place, NEVER)
-        whole_s = time.perf_counter() - began
-        shutil.rmtree(place.root.parent)
+        whole_s = bench.duration_s(operation, rolling) if per_case > 1 else 0.0
         for turn in range(per_case):
             at_hook = turn % 2 == 0
             place, states = bench.prepare(operation, rolling)
@@ -329,9 +333,11 @@ def damage(bench: Bench, kind: str, number: int) -> None:
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """All parts in turn; the summary."""
     bench = Bench(folder, options.seed)
-    flips, cuts, others, full = (4, 3, 3, 3) if options.quick else (40, 20, 12, 20)
+    flips, cuts, others, full = (4, 3, 3, 3) if options.quick else (60, 20, 20, 20)
+    cases = CASES[::4] + CASES[3::4] if options.quick else CASES
+    per_case = 2 if options.quick else -(-options.kills // len(CASES))
     parts: list[tuple[str, Callable[[], None]]] = [
-        ("kills", lambda: kills(bench, 20 if options.quick else options.kills)),
+        ("kills", lambda: kills(bench, cases, per_case)),
         ("full disk at hooks", lambda: full_disk(bench, full)),
         ("full file system", lambda: small_disk(bench)),
         *((kind, lambda k=kind, n=n: damage(bench, k, n)) for kind, n in zip(DAMAGE, (flips, cuts, others, others))),

@@ -1,5 +1,6 @@
 """Killed by SIGKILL at steps of a commit: after recovery nothing committed is lost, nothing half done is seen."""
 
+import importlib
 import multiprocessing
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ from recording import CONFIG, make_dataset, record, require_episode
 from wbvla.core.errors import DataError
 from wbvla.data.journal import Disk, pending
 from wbvla.data.reader import Dataset
+from wbvla.data.rearrange import delete
 from wbvla.data.writer import DatasetWriter
 
 
@@ -52,11 +54,11 @@ def files(root: Path) -> set[str]:
 
 
 def test_killed_commit_is_whole_or_absent(tmp_path):
-    """At ten of the steps: the two older episodes are untouched, the new one is whole or wholly absent."""
+    """At six of the steps: the two older episodes are untouched, the new one is whole or wholly absent."""
     steps = steps_of(record_one, make_dataset(tmp_path / "whole", [3, 2]))
     whole = files(tmp_path / "whole")
     assert {s.split()[1] for s in steps} == {"fsync", "rename", "write", "unlink"}
-    for number in spread(len(steps), 10):
+    for number in spread(len(steps), 6):
         root = make_dataset(tmp_path / f"killed-{number}", [3, 2])
         before = files(root)
         assert run_killed(record_one, root, number), f"step {number} was not reached"
@@ -75,9 +77,9 @@ def test_killed_commit_is_whole_or_absent(tmp_path):
 
 
 def test_killed_labelling_leaves_old_or_new(tmp_path):
-    """At six of the steps: after recovery all episodes are labelled, or none is; in between nobody may read."""
+    """At four of the steps: after recovery all episodes are labelled, or none is; in between nobody may read."""
     steps = steps_of(label_all, make_dataset(tmp_path / "whole", [3, 2]))
-    for number in spread(len(steps), 6):
+    for number in spread(len(steps), 4):
         root = make_dataset(tmp_path / f"killed-{number}", [3, 2])
         assert run_killed(label_all, root, number)
         if pending(root):
@@ -143,3 +145,34 @@ def test_leftovers_of_a_kill_while_recording_are_removed(tmp_path):
     with DatasetWriter.resume(root, CONFIG) as writer:
         assert writer.num_episodes == 1
     assert [p.name for p in (root / ".staging").iterdir()] == ["lock"]
+
+
+def test_short_form_of_the_crash_benchmark(root, tmp_path, monkeypatch):
+    """`benchmarks/data_crash.py` on a handful of cases: killed rearrangements, a full disk, damage of each kind."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    monkeypatch.delenv("WBVLA_INTEROP", raising=False)
+    data_crash = importlib.import_module("data_crash")
+    bench = data_crash.Bench(tmp_path, seed=2)
+    cases = [("compact", False), ("delete", True), ("merge", False)]
+    data_crash.kills(bench, cases, 1)
+    data_crash.full_disk(bench, 1)
+    for kind in data_crash.DAMAGE:
+        data_crash.damage(bench, kind, 2)
+    score = bench.score
+    assert (score.kills, score.faults) == (3, 8)
+    assert (score.lost, score.undetected, score.served, score.unsound) == (0, 0, 0, 0), score.complaints
+
+
+def test_the_benchmark_would_notice(root, tmp_path, monkeypatch):
+    """A recovery that loses an episode, and a check that says nothing, are counted."""
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    monkeypatch.delenv("WBVLA_INTEROP", raising=False)
+    data_crash = importlib.import_module("data_crash")
+    bench = data_crash.Bench(tmp_path, seed=0)
+    place, states = bench.prepare("stats", False)
+    delete(place.root, [0], forever=True)
+    bench.verify(place, states, "an episode was deleted meanwhile")
+    assert (bench.score.lost, bench.score.unsound) == (2, 2)
+    monkeypatch.setattr(data_crash, "check", lambda root: [])
+    data_crash.damage(bench, "empty file", 2)
+    assert bench.score.undetected == 2
