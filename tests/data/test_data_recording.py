@@ -20,6 +20,8 @@ from wbvla.data.format import DEPTH_PATH, MANIFEST_PATH, NOTES_PATH, scalar, vec
 from wbvla.data.journal import Disk
 from wbvla.data.labels import write_labels
 from wbvla.data.reader import Dataset
+from wbvla.data.rearrange import compact, delete, merge
+from wbvla.data.repair import repair
 from wbvla.data.words import LANGUAGE, SKILL, SUBTASK, Segment
 from wbvla.data.writer import DatasetConfig, DatasetWriter
 
@@ -144,6 +146,45 @@ def test_labels_leave_words_and_side_files_as_they_are(root, tmp_path):
         np.testing.assert_array_equal(after.depth(DEPTH, index, [1]), before.depth(DEPTH, index, [1]))
         ours, theirs = after.columns(index, [LANGUAGE])[LANGUAGE], before.columns(index, [LANGUAGE])[LANGUAGE]
         assert ours.tolist() == theirs.tolist()
+
+
+def require_same_episode(ours: Dataset, number: int, theirs: Dataset, index: int) -> None:
+    """Depth, words, notes, success and capture times of an episode, wherever it lies now."""
+    length = theirs.episodes[index].length
+    maps = theirs.depth(DEPTH, index, range(length))
+    np.testing.assert_array_equal(ours.depth(DEPTH, number, range(length)), maps)
+    assert ours.segments(number) == theirs.segments(index)
+    assert ours.phrasings(number) == theirs.phrasings(index)
+    assert ours.notes(number) == theirs.notes(index)
+    for name in (STAMPS, SUCCESS):
+        np.testing.assert_array_equal(ours.columns(number, [name])[name], theirs.columns(index, [name])[name])
+
+
+def test_side_files_go_where_their_episode_goes(root, tmp_path):
+    """Rolling files, an episode deleted, datasets merged, a damaged one repaired: nothing is left behind or mixed."""
+    before = Dataset(root)
+    copy = shutil.copytree(root, tmp_path / "d")
+    compact(copy)
+    assert check(copy) == []
+    for index in range(3):
+        require_same_episode(Dataset(copy), index, before, index)
+    shutil.rmtree(shutil.copytree(copy, tmp_path / "coded") / "depth")
+    coded = Dataset(tmp_path / "coded").depth(DEPTH, 2, [0, 3])
+    codec = DepthCodec()
+    np.testing.assert_array_equal(coded, codec.dequantize(codec.quantize(before.depth(DEPTH, 2, [0, 3]))))
+    delete(copy, [0])
+    assert check(copy) == []
+    merge(tmp_path / "both", [copy, root])
+    assert check(tmp_path / "both") == []
+    both = Dataset(tmp_path / "both")
+    for number, index in enumerate((1, 2, 0, 1, 2)):
+        require_same_episode(both, number, before, index)
+    other = shutil.copytree(root, tmp_path / "damaged")
+    (other / "data/chunk-000/file-000.parquet").write_bytes(b"")
+    assert repair(other).kept == 2
+    assert check(other) == []
+    for number, index in enumerate((1, 2)):
+        require_same_episode(Dataset(other), number, before, index)
 
 
 def test_windows_reach_over_depth(root):
