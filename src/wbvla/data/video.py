@@ -174,7 +174,7 @@ class VideoReader:
             places.setdefault(packet, []).append(place)
         by_stamp = {int(self._index.stamp[p]): where for p, where in places.items()}
 
-        def deliver(stamp: int, rgb: UInt8[np.ndarray, "height width 3"]) -> None:
+        def deliver(stamp: int, rgb: np.ndarray) -> None:
             for place in by_stamp[stamp]:
                 out[place] = rgb
 
@@ -260,7 +260,8 @@ class VideoCache:
         self._settings = (fps, capacity, max_bytes, threads)
         self._open: OrderedDict[tuple[Path, int, int | None], VideoReader] = OrderedDict()
         self._pool: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
+        self._process, self._threads = os.getpid(), threads
+        """threads 0: not yet decided"""
 
     def get(self, path: Path, start: int = 0, size: int | None = None) -> VideoReader:
         """The open reader of a file, or of `size` bytes of it from `start`; opened if need be."""
@@ -282,8 +283,9 @@ class VideoCache:
     ) -> UInt8[np.ndarray, "frame height width 3"]:
         """Frames of a file by number; see `VideoReader.read` and `get`."""
         reader = self.get(path, start, size)
-        if self._pool is None and len(indices) > 1 and (threads := self._settings[3] or decoding_threads()) > 1:
-            self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="decode")
+        self._threads = self._threads or decoding_threads()
+        if self._pool is None and len(indices) > 1 and self._threads > 1:
+            self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="decode")
         return reader.read(indices, self._pool)
 
     def close(self) -> None:
@@ -299,6 +301,7 @@ class VideoCache:
     def _after_fork(self) -> None:
         if self._process != os.getpid():  # decoders and threads do not survive a fork
             self._open, self._pool, self._process = OrderedDict(), None, os.getpid()
+            self._threads = self._settings[3]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self._settings}

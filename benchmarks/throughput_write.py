@@ -1,0 +1,31 @@
+"""Writes the dataset of data_throughput.py with LeRobot itself: run under the Python that has it.
+
+    python benchmarks/throughput_write.py ROOT FRAMES.npy FPS CAMERA
+
+FRAMES is uint8 (episode, frame, height, width, 3). Codec and everything else are LeRobot's defaults.
+"""
+
+import sys
+
+import numpy as np
+from lerobot.datasets.lerobot_dataset import LeRobotDataset  # pyright: ignore[reportMissingImports]
+
+FEATURES = {"observation.state": 14, "action": 20}
+
+
+def main() -> int:
+    root, frames, fps, camera = sys.argv[1], np.load(sys.argv[2], mmap_mode="r"), int(sys.argv[3]), sys.argv[4]
+    features = {name: {"dtype": "float32", "shape": (n,), "names": None} for name, n in FEATURES.items()}
+    picture = {"dtype": "video", "shape": frames.shape[2:], "names": ["height", "width", "channels"]}
+    data = LeRobotDataset.create("local/benchmark", fps, {camera: picture, **features}, root=root, use_videos=True)
+    for episode in frames:
+        for number, frame in enumerate(episode):
+            values = {name: np.full(n, number, np.float32) for name, n in FEATURES.items()}
+            data.add_frame({camera: np.array(frame), **values, "task": "walk to the table"})
+        data.save_episode()
+    data.finalize()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
