@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from pyarrow import ArrowException
 
 from wbvla.core.errors import DataError
 from wbvla.data import tables
@@ -185,7 +184,7 @@ class Examiner:
                 yield Fault(kind="schema", path=name, message="; ".join(wrong), episode=index)
                 return
             columns = {k: from_arrow(f, table.column(k)) for k, f in info.columns.items()}
-        except (DataError, OSError, ArrowException) as error:
+        except (DataError, *tables.UNREADABLE) as error:
             yield Fault(kind=file_kind(path), path=name, message=str(error), episode=index)
             return
         for kind, message in _column_faults(info, record, columns, self._num_tasks):

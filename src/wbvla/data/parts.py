@@ -98,8 +98,8 @@ class Footage:
             self.stream: VideoStream = self._container.streams.video[0]
         except (FFmpegError, IndexError) as error:
             raise DataError(f"video {path} cannot be opened ({error}); run `wbvla data check`") from error
-        if self.stream.time_base is None:
-            raise DataError(f"video {path} has no time base; run `wbvla data check`")
+        if self.stream.time_base is None or getattr(self.stream, "codec_context", None) is None:
+            raise DataError(f"video {path} has no time base or no known codec; run `wbvla data check`")
         self._frame = 1 / (self.stream.time_base * fps)
         self._start = self.stream.start_time or 0
 

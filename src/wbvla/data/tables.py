@@ -14,6 +14,8 @@ from wbvla.data.arrow import frame_schema, from_arrow, to_arrow
 from wbvla.data.format import Feature, Info
 
 TASK = "task"
+UNREADABLE = (OSError, pa.ArrowException, KeyError, UnicodeDecodeError, OverflowError)
+"""what pyarrow raises on a parquet that is damaged, its names and sizes included"""
 MAX_ROWS = 1 << 27
 """a parquet that declares more rows is refused before memory is taken for them"""
 
@@ -31,7 +33,7 @@ def read_frames(path: Path, features: Mapping[str, Feature], first: int, length:
     table = read_rows_at(path, list(features), first, length)
     try:
         return {name: from_arrow(feature, table.column(name)) for name, feature in features.items()}
-    except (DataError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (DataError, *UNREADABLE) as error:
         raise DataError(f"{path}: {error}") from error
 
 
@@ -46,7 +48,7 @@ def read_rows_at(path: Path, columns: Sequence[str] | None, first: int, length: 
         wanted = [i for i in range(facts.num_row_groups) if ends[i] < first + length and ends[i + 1] > first]
         _require_columns(path, file, columns)
         table = file.read_row_groups(wanted, columns=list(columns) if columns is not None else None, use_threads=False)
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
     return table.slice(first - int(ends[wanted[0]]) if wanted else 0, length)
 
@@ -58,7 +60,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         _require_columns(path, file, columns)
         # one thread: workers that were forked must not wait for a thread pool they do not have
         return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
 
 
@@ -79,7 +81,7 @@ def num_rows(path: Path) -> int:
     """Rows of a parquet by its footer."""
     try:
         return int(_open(path).metadata.num_rows)
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
 
 
@@ -164,7 +166,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The meta rows of a file, statistics left out."""
     try:
         names = [n for n in _open(path).schema_arrow.names if not n.startswith("stats/")]
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); run `wbvla data check`") from error
     return read_table(path, names).to_pylist()
 
