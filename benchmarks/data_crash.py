@@ -333,7 +333,7 @@ def damage(bench: Bench, kind: str, number: int) -> None:
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """All parts in turn; the summary."""
     bench = Bench(folder, options.seed)
-    flips, cuts, others, full = (4, 3, 3, 3) if options.quick else (60, 20, 20, 20)
+    flips, cuts, others, full = (4, 3, 3, 3) if options.quick else (40, 20, 20, 10)
     cases = CASES[::4] + CASES[3::4] if options.quick else CASES
     per_case = 2 if options.quick else -(-options.kills // len(CASES))
     parts: list[tuple[str, Callable[[], None]]] = [
@@ -369,7 +369,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="under a minute; writes no file")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kills", type=int, default=160, help="about so many, spread over operations and layouts")
+    parser.add_argument("--kills", type=int, default=80, help="about so many, spread over operations and layouts")
     options = parser.parse_args()
     np.seterr(all="raise")
     with tempfile.TemporaryDirectory() as folder:
