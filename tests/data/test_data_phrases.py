@@ -1,6 +1,7 @@
 """Paraphrases: as the case is written, several at once, and nothing of the test file ever in training."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -119,3 +120,17 @@ def test_case_is_kept() -> None:
     assert like("Pick up", "take hold of") == "Take hold of"
     assert like("pick up", "take") == "take"
     assert like("A", "take") == "Take"
+
+
+def test_only_evaluation_may_read_the_test_file() -> None:
+    """No source that trains or records names it."""
+    source = Path(load_phrases.__wrapped__.__code__.co_filename).parents[2]
+    rooms = ("vla", "lam", "train", "recipes", "collect", "data")
+    readers = [
+        path.name
+        for room in rooms
+        for path in (source / room).rglob("*.py")
+        if re.search(r"load_phrases\(\s*[\"']test|phrases/test|test\.json", path.read_text())
+    ]
+    assert [p for p in readers if p != "__init__.py"] == []
+    assert any('load_phrases("train")' in p.read_text() for p in (source / "vla").glob("*.py"))

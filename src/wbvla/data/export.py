@@ -26,11 +26,11 @@ STATISTICS = ("min", "max", "mean", "std", "count")
 SAMPLES, BLOCK = 10, 64
 """frames per camera and episode that its statistics look at; frames held while a video is encoded anew"""
 
-Show = Callable[[float, float, str], None]
+Show = Callable[[float | int, float | int, str], None]
 """hears of episodes done, episodes in all, and what is being written"""
 
 
-def silent(done: float, total: float, note: str) -> None:
+def silent(done: float | int, total: float | int, note: str) -> None:
     """Nobody looks."""
 
 
