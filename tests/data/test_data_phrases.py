@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import wbvla
 from wbvla.collect.egovideo import GOALS, PROMPTS
 from wbvla.data.phrases import Phrasebook, like, load_phrases, mirror_words
 from wbvla.sim.tasks.box_lift import TEST, TRAIN
@@ -124,7 +125,7 @@ def test_case_is_kept() -> None:
 
 def test_only_evaluation_may_read_the_test_file() -> None:
     """No source that trains or records names it."""
-    source = Path(load_phrases.__wrapped__.__code__.co_filename).parents[2]
+    source = Path(wbvla.__file__).parent
     rooms = ("vla", "lam", "train", "recipes", "collect", "data")
     readers = [
         path.name
