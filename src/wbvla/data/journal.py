@@ -85,6 +85,11 @@ class Commit:
         self._removals: list[str] = []
         (self._root / STAGING).mkdir(parents=True, exist_ok=True)
 
+    @property
+    def root(self) -> Path:
+        """The dataset that is changed."""
+        return self._root
+
     def stage(self, name: str) -> Path:
         """The path to write the future `name` to; files appear in the order they were staged."""
         aside = f"{STAGING}/{len(self._moves):06d}{Path(name).suffix}"
