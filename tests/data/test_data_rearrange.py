@@ -18,13 +18,13 @@ from wbvla.cli.data_choose import Delete, Merge, Split
 from wbvla.core.errors import ConfigError, ContractMismatch, DataError
 from wbvla.data import tables
 from wbvla.data.check import check
-from wbvla.data.format import vector
+from wbvla.data.format import Feature, scalar, vector
 from wbvla.data.labels import write_labels
 from wbvla.data.reader import Dataset
 from wbvla.data.rearrange import chosen, compact, delete, expand, merge, split, split_by_fraction
 from wbvla.data.repair import repair
 from wbvla.data.sharing import Layout
-from wbvla.data.writer import DatasetWriter
+from wbvla.data.writer import DatasetConfig, DatasetWriter
 
 LENGTHS = [3, 4, 2, 5, 3, 2]
 SMALL = Layout(data_bytes=30_000, video_bytes=6_000, chunks_size=2)
@@ -265,3 +265,35 @@ def test_verbs(root, tmp_path, known, capsys):
     assert Delete(path=root, episodes="0").run(console) == 0
     assert Merge(out=tmp_path / "all", sources=(root, tmp_path / "part")).run(console) == 0
     assert fingerprints(tmp_path / "all") == known[1:] + known[:2]
+
+
+def test_words_arrays_and_notes_travel_too(tmp_path):
+    """Language rows, arrays of two axes, sub-tasks and notes; numbers in the names of what lies beside change along."""
+    features = {
+        "observation.state": vector(["a"]),
+        "grid": Feature(dtype="float32", shape=(2, 3)),
+        "language_persistent": scalar("language"),
+        "subtask": scalar("string"),
+        "skill": scalar("string"),
+    }
+    rng = np.random.default_rng(0)
+    root = tmp_path / "d"
+    with DatasetWriter.create(root, DatasetConfig(fps=10, robot="r", features=features)) as writer:
+        for number in range(3):
+            with writer.episode(task=f"task {number}") as episode:
+                for _ in range(4):
+                    row = {"grid": rng.normal(size=(2, 3)).astype(np.float32)}
+                    episode.add({**row, "observation.state": np.zeros(1, dtype=np.float32)})
+                episode.segment(0, 2, "reach", "approach")
+                episode.add_phrasings([f"do task {number}"])
+                episode.note(operator=number)
+                episode.commit()
+    before = fingerprints(root)
+    compact(root)
+    assert fingerprints(root) == before
+    delete(root, [0])
+    assert fingerprints(root) == before[1:]
+    assert json.loads((root / "notes/episode_000001.json").read_text()) == {"operator": 2}
+    assert check(root) == []
+    merge(tmp_path / "back", [root / "quarantine/000", root])
+    assert fingerprints(tmp_path / "back") == before
