@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from wbvla.lmo.environment import EnvironmentConfig, LmoEnvironment
-from wbvla.lmo.observation import MirrorMap, action_mirror, actor_mirror
+from wbvla.core.errors import ConfigError
+from wbvla.deploy.odometry import Odometry
+from wbvla.lmo.environment import LmoEnvironment
+from wbvla.lmo.observation import PRESETS, MirrorMap, action_mirror, actor_mirror
 from wbvla.lmo.perturb import ArmConfig, ArmMotion, warp_clock
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.robots.platforms import load_robot
 
@@ -22,10 +26,11 @@ def environment(worlds: int = 8, **changes: object) -> LmoEnvironment:
 
 def test_presets_have_the_papers_49_numbers_and_two_more() -> None:
     assert environment(preset="paper").observations()["policy"].shape == (8, 49)
-    assert environment().observations()["policy"].shape == (8, 51)
+    widths = {preset: environment(preset=preset).observations()["policy"].shape[1] for preset in PRESETS}
+    assert widths == {"paper": 49, "clock": 51, "heading": 52, "course": 54, "history": 6 * 49}
 
 
-@pytest.mark.parametrize("preset", ["paper", "clock"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_mirrors_undo_themselves(preset: str) -> None:
     env = environment(preset=preset)
     obs = env.observations()
@@ -138,3 +143,76 @@ def test_arms_stay_within_limits_and_rate() -> None:
     assert (before >= arms.lower - 1e-6).all()
     assert (before <= arms.upper + 1e-6).all()
     assert (before - arms.default).abs().max() > 0.5
+
+
+def test_the_robot_keeps_the_same_course_as_its_training() -> None:
+    """Deployed odometry, from joints and IMU, beside the environment's, from the simulator's soles of 5 ms before."""
+    env = environment(preset="course", odometry_noise_m=0.0, gyro_bias_radps=0.0)
+    env.progress.feed_forward = 0.0
+    odometry = Odometry(SPEC, env.config.course, 8, 50.0)
+    generator = torch.Generator().manual_seed(3)
+    env.reset(torch.arange(8))
+    for tick in range(30):
+        env.worlds.flags[:] = torch.tensor([1.0, 0.0, 0.0])
+        env.step(0.15 * torch.randn(8, 13, generator=generator))
+        senses = [x.double().numpy() for x in (env._reference(), env.omega, env.gravity, env.q)]
+        odometry.advance(env.worlds.walking.numpy(), *senses)
+        assert np.abs(odometry.course - env.worlds.course.numpy()).max() < 0.01, tick
+    assert (env.worlds.age == 30).all()
+    assert env.worlds.course.abs().amax(0).min() > 0.02
+
+
+def test_history_is_what_was_seen() -> None:
+    env = environment(preset="history")
+    seen = []
+    for _ in range(7):
+        seen.append(env.observations()["policy"][:, :49].clone())
+        env.seen = torch.cat([seen[-1], env.seen[:, 49:]], dim=1)
+        env.step(torch.zeros(8, 13))
+    past = env.worlds.past
+    for tick in range(5):
+        assert torch.equal(past[:, tick], seen[-1 - tick])
+
+
+def test_velocity_interface_asks_for_shares_of_the_goal_speeds() -> None:
+    config = replace(EnvironmentConfig().commands, interface="velocity")
+    env = environment(worlds=64, commands=config)
+    env.command(torch.arange(64))
+    flags = env.worlds.flags
+    assert ((flags.abs() > 0) & (flags.abs() < 1)).any()
+    assert flags.abs().max() <= 1.0
+    assert torch.allclose(env._reference(), flags * torch.tensor(env.config.shaping.goal_speed))
+    with pytest.raises(ConfigError, match="discrete"):
+        replace(config, interface="thoughts")
+
+
+def test_bumps_lift_the_corner_they_lie_under() -> None:
+    """A robot set down on 2 cm of unevenness stands tilted or higher than on the flat; flat again, it stands flat."""
+    env = environment(worlds=4)
+    env.enter(replace(STAGE, bumps_m=0.02))
+    flat = env.engine.parameter("geom_pos").copy()
+    env.bumps.tread(torch.ones(4, 2, dtype=torch.bool), env.worlds, env.stage, env.rng)
+    moved = env.engine.parameter("geom_pos") - flat
+    assert (np.abs(moved[..., :2]) < 1e-12).all()
+    assert np.isclose(-moved.sum(), float(env.worlds.bumps.sum()), atol=1e-5)
+    assert 0.005 < float(env.worlds.bumps.abs().max()) <= 0.01
+    before = env.worlds.bumps.clone()
+    env.bumps.tread(torch.ones(4, 2, dtype=torch.bool), env.worlds, env.stage, env.rng)
+    assert torch.equal(env.worlds.bumps, before), "a foot that stays up keeps its ground"
+    env.worlds.bumps.zero_()
+    env.bumps.put(env.worlds)
+    assert np.array_equal(env.engine.parameter("geom_pos"), flat)
+
+
+def test_blows_begin_and_end() -> None:
+    env = environment(worlds=64)
+    env.enter(replace(STAGE, blow=(150.0, 30.0)))
+    env.progress.assist = 0.0
+    largest = torch.zeros(3)
+    for _ in range(60):
+        env.step(torch.zeros(64, 13))
+        largest = torch.maximum(largest, env.worlds.blow.abs().amax(0))
+        assert (env.worlds.blow[env.worlds.blow_left_s <= 0] == 0).all()
+    assert (largest[:2] > 30).all()
+    assert largest[:2].norm() <= 150.0 * 2**0.5
+    assert 5 < largest[2] <= 30.0

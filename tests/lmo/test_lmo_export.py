@@ -65,7 +65,7 @@ def test_controller_sees_and_asks_what_the_environment_does(trained: Training, a
     env.worlds.height[:] = SPEC.nominal_height_m
     env.look()
     session, settings = load_lmo(artefact, SPEC)
-    controller = LmoBatch(session, settings, 16)
+    controller = LmoBatch(session, settings, SPEC, 16)
     controller.reset(np.full(16, SPEC.nominal_height_m))
     for tick in range(100):
         flags = torch.zeros(16, 3)
@@ -73,16 +73,16 @@ def test_controller_sees_and_asks_what_the_environment_does(trained: Training, a
         env.worlds.flags[:] = flags
         env.worlds.height_goal[:] = 0.63 if tick < 30 else 0.5
         seen = env.observations()["policy"]
-        mine = controller.observe(
-            flags.double().numpy(), *(x.double().numpy() for x in (env.omega, env.gravity, env.q, env.dq))
-        )
+        sensed = [x.double().numpy() for x in (flags, env.omega, env.gravity, env.q, env.dq)]
+        controller.observe(*sensed)
+        assert (controller.moving == env.worlds.moving.numpy()).all()
+        controller.phase = env.worlds.phase.double().numpy()  # the environment starts walks on a random foot
+        mine = controller.observe(*sensed)
         assert np.abs(mine - seen.numpy()).max() < 2e-5
         targets = controller.step(flags.double().numpy(), env.worlds.height_goal.double().numpy(), mine)
         env.step(torch_action(trained.learner.actor.state_dict(), seen))
         asked = env.worlds.targets[:, 0, env.layout.lmo].numpy()
         assert np.abs(asked - targets).max() < 2e-5
-        controller.phase = env.worlds.phase.double().numpy()  # the environment starts walks on a random foot
-        assert (controller.moving == env.worlds.moving.numpy()).all()
 
 
 def test_a_policy_that_still_leans_on_help_is_not_exported(trained: Training, tmp_path: Path) -> None:

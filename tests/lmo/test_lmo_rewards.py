@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from wbvla.lmo import rewards
-from wbvla.lmo.environment import EnvironmentConfig, LmoEnvironment
+from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.rewards import TERMS, Frame, RewardWeights
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.robots.platforms import load_robot
 

@@ -9,7 +9,7 @@ import torch
 from wbvla.core.errors import ArtefactError, ConfigError
 from wbvla.core.metrics import read_metrics
 from wbvla.lmo.checkpoint import read_checkpoint
-from wbvla.lmo.environment import EnvironmentConfig
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train
 from wbvla.recipes.lmo import tiny_lmo, x2_lmo, x2_lmo_paper

@@ -9,14 +9,18 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Float
 
-from wbvla.core.command import Command, Shaping, slew_height, smooth_flags
+from wbvla.core.command import Command, Shaping, reference_velocity, slew_height, smooth_flags
 from wbvla.core.contract import Artefact, open_artefact, require_match
+from wbvla.core.course import CourseConfig
 from wbvla.core.errors import ArtefactError
 from wbvla.core.records import BodyState
+from wbvla.deploy.odometry import Odometry
 from wbvla.robots.description import RobotSpec
 
 POLICY_FILE = "policy.onnx"
-PRESETS = ("paper", "clock")
+PRESETS = {"paper": 0, "clock": 2, "heading": 3, "course": 5, "history": 5 * 49}
+"""numbers after the paper's 49 (of a robot with 13 driven joints)"""
+VELOCITY = "velocity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +28,10 @@ class LmoSettings:
     """What a controller's contract says about how to run its network; all arrays over the driven joints."""
 
     preset: str
-    """`paper`: 49 numbers; `clock`: 51"""
+    """`paper`: 49 numbers; `clock`: 51; `heading`: 52; `course`: 54"""
     rate_hz: float
+    interface: str
+    """`discrete`: ternary flags; `velocity`: shares of the goal speeds, a baseline for measurements only"""
     shaping: Shaping
     height_range_m: tuple[float, float]
     default_q: Float[np.ndarray, " lmo"]
@@ -48,6 +54,14 @@ class LmoSettings:
     gait_hz: float
     gait_active_above: float
     """the clock goes on after a stop while any smoothed flag is above this [-]"""
+    course: CourseConfig
+    """how the error against the intended way is kept, for presets that see it"""
+
+    @property
+    def keeps(self) -> tuple[float, float, float]:
+        """1 for each part of the course that the preset sees: x, y, heading."""
+        place, heading = float(self.preset == "course"), float(self.preset in ("heading", "course"))
+        return (place, place, heading)
 
     @staticmethod
     def from_contract(details: Mapping[str, Any], rate_hz: float) -> "LmoSettings":
@@ -58,6 +72,7 @@ class LmoSettings:
             reference, gait = details["height_reference"], details["gait"]
             return LmoSettings(
                 preset=details["preset"],
+                interface=details.get("interface", "discrete"),
                 rate_hz=rate_hz,
                 shaping=Shaping(**{**shaping, "goal_speed": tuple(shaping["goal_speed"])}),
                 height_range_m=tuple(details["height_range_m"]),
@@ -69,10 +84,17 @@ class LmoSettings:
                 reference_rows=np.array(reference["rows"], dtype=np.float64),
                 gait_hz=gait["frequency_hz"],
                 gait_active_above=gait["active_above"],
+                course=_course(details.get("course", {})),
                 **{name: np.array(details[name], dtype=np.float64) for name in arrays},
             )
         except (KeyError, TypeError) as error:
             raise ArtefactError(f"the LMO contract lacks or misnames an entry: {error}; export it again") from error
+
+
+def _course(details: Mapping[str, Any]) -> CourseConfig:
+    """From a contract; controllers from before it existed keep no course."""
+    known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in details.items()}
+    return CourseConfig(**known)
 
 
 def interpolate_rows(
@@ -88,12 +110,18 @@ def interpolate_rows(
 class LmoBatch:
     """The controller for many robots at once (rows); one robot is a batch of one.
 
-    One tick: `observe` with the command and the state as they are, run the network, then let the command filters
-    and the clock advance. That is the order in which the environment of the training did it.
+    One tick: `observe` lets clock and odometry catch up with the state as it is now, `step` runs the network and lets
+    the command filters advance. That is the order in which the environment of the training did it.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, settings: LmoSettings, num_robots: int) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, settings: LmoSettings, spec: RobotSpec, num_robots: int
+    ) -> None:
         self._session, self.settings = session, settings
+        self.odometry = Odometry(spec, settings.course, num_robots, settings.rate_hz)
+        self.course_gyro_b: Float[np.ndarray, "world 3"] | None = None
+        """angular velocity for the odometry [rad/s] where it is read finer than the observation's; None: the same"""
+        self._flags: Float[np.ndarray, "world 3"] | None = None
         self._input = session.get_inputs()[0].name
         num_joints = len(settings.default_q)
         self.height = np.zeros(num_robots)
@@ -103,12 +131,16 @@ class LmoBatch:
         self.phase = np.zeros(num_robots)
         self.moving = np.zeros(num_robots, dtype=bool)
         self.action = np.zeros((num_robots, num_joints))
+        past = 5 if settings.preset == "history" else 0
+        self._past = np.zeros((num_robots, past, 10 + 3 * num_joints))
 
     def reset(self, height_m: Float[np.ndarray, " world"]) -> None:
         """Forget the past; the height reference starts at `height_m` [m]."""
         self.height[:] = height_m
-        for array in (self.sbar, self.phase, self.moving, self.action):
+        for array in (self.sbar, self.phase, self.moving, self.action, self._past):
             array[:] = 0
+        self.odometry.reset()
+        self._flags = None
 
     def observe(
         self,
@@ -118,11 +150,18 @@ class LmoBatch:
         q: Float[np.ndarray, "world lmo"],
         dq: Float[np.ndarray, "world lmo"],
     ) -> Float[np.ndarray, "world number"]:
-        """[u 4, omega 3, gravity 3, q - q0, dq, previous action] (+ sin, cos of the gait while it runs)."""
+        """[u 4, omega 3, gravity 3, q - q0, dq, previous action] and the blocks of the preset."""
+        if self._flags is not None:
+            turning = gyro_b if self.course_gyro_b is None else self.course_gyro_b
+            self._catch_up(self._flags, turning, gravity_b, q)
+            self._flags = None
         parts = [flags, self.height[:, None], gyro_b, gravity_b, q - self.settings.default_q, dq, self.action]
-        if self.settings.preset == "clock":
+        self._now = np.concatenate(parts, axis=1)
+        if self.settings.preset in ("clock", "heading", "course"):
             angle = 2 * np.pi * self.phase
             parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1) * self.moving[:, None])
+        keeps = np.array(self.settings.keeps, dtype=bool)
+        parts += [self.odometry.course[:, keeps], self._past.reshape(len(q), -1)]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def step(
@@ -138,15 +177,30 @@ class LmoBatch:
         goal = np.clip(height_m, *s.height_range_m)
         self.height = slew_height(self.height, goal, s.shaping, 1.0 / s.rate_hz)
         self.sbar = smooth_flags(self.sbar, flags, s.shaping)
+        if self._past.shape[1]:
+            self._past = np.concatenate([self._now[:, None], self._past[:, :-1]], axis=1)
         targets = interpolate_rows(s.reference_rows, s.reference_low_m, s.reference_step_m, self.height)
         margin = s.target_margin_rad
         targets = np.clip(targets + s.action_scale * self.action, s.lower - margin, s.upper + margin)
-        self._tick_clock(flags)
+        self._flags = np.array(flags)
         return targets
 
-    def _tick_clock(self, flags: Float[np.ndarray, "world 3"]) -> None:
-        """The first step of a walk is taken with the foot on the side it goes or turns to."""
-        moving = (np.abs(flags).max(axis=1) > 0) | (np.abs(self.sbar).max(axis=1) > self.settings.gait_active_above)
+    def reference(self, flags: Float[np.ndarray, "world 3"]) -> Float[np.ndarray, "world 3"]:
+        """Velocity that is asked for [m/s, m/s, rad/s]."""
+        s = self.settings
+        goal = np.array(s.shaping.goal_speed)
+        return goal * flags if s.interface == VELOCITY else reference_velocity(self.sbar, goal, s.shaping)
+
+    def _catch_up(self, flags: np.ndarray, gyro_b: np.ndarray, gravity_b: np.ndarray, q: np.ndarray) -> None:
+        """Odometry and clock over the tick that has passed, under the flags it was run with.
+
+        The first step of a walk is taken with the foot on the side it goes or turns to.
+        """
+        s = self.settings
+        moving = (np.abs(flags).max(axis=1) > 0) | (np.abs(self.sbar).max(axis=1) > s.gait_active_above)
+        if any(s.keeps):
+            self.odometry.advance(moving, self.reference(flags), gyro_b, gravity_b, q)
+            moving = moving | self.odometry.off_place(self.moving, np.array(s.keeps))
         leftwards = (flags[:, 1] > 0) | ((flags[:, 1] == 0) & (flags[:, 2] > 0))
         start = np.where(leftwards, 0.5, 0.0)
         next_phase = (self.phase + self.settings.gait_hz / self.settings.rate_hz) % 1.0
@@ -158,7 +212,7 @@ class LmoController:
     """One robot's controller, called at the control rate with its latest state."""
 
     def __init__(self, session: onnxruntime.InferenceSession, settings: LmoSettings, spec: RobotSpec) -> None:
-        self._batch = LmoBatch(session, settings, 1)
+        self._batch = LmoBatch(session, settings, spec, 1)
         self._index = spec.indices(spec.lmo_joints)
         self.settings = settings
         self.reset(spec.nominal_height_m)
@@ -208,7 +262,7 @@ def load_lmo(folder: Path, spec: RobotSpec) -> tuple[onnxruntime.InferenceSessio
     session = onnxruntime.InferenceSession(
         str(artefact.file(POLICY_FILE)), sess_options=options, providers=["CPUExecutionProvider"]
     )
-    width = 10 + 3 * len(spec.lmo_joints) + (2 if settings.preset == "clock" else 0)
+    width = 10 + 3 * len(spec.lmo_joints) + PRESETS.get(settings.preset, 0)
     found = session.get_inputs()[0].shape[-1]
     if settings.preset not in PRESETS or found != width:
         raise ArtefactError(

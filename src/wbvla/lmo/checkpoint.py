@@ -73,6 +73,7 @@ def load_environment(env: LmoEnvironment, state: Mapping[str, Tensor]) -> None:
     load_tensors(env.arms.state, part(state, "arm."))
     env.engine.restore(part(state, "engine."))
     env.rng.set_state(state["rng"])
+    env.bumps.put(env.worlds)
     env.look()
 
 

@@ -6,11 +6,19 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from wbvla.core.errors import ConfigError
+
+DISCRETE, VELOCITY = "discrete", "velocity"
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommandConfig:
     """Shares and ranges of sampled commands (docs/lmo.md; HOMIE never mixes walking and squatting)."""
 
+    interface: str = DISCRETE
+    """`discrete`: ternary flags; `velocity`: shares of the goal speeds in [-1, 1], the baseline that others train"""
+    slowest: float = 0.2
+    """smallest share that the velocity interface asks for when it asks to move [-]"""
     stand_share: float = 0.2
     """[-]"""
     squat_share: float = 0.25
@@ -27,6 +35,10 @@ class CommandConfig:
     """time until the next command [s]"""
     resample: bool = True
     """False: commands stay as they are set (evaluation)"""
+
+    def __post_init__(self) -> None:
+        if self.interface not in (DISCRETE, VELOCITY):
+            raise ConfigError(f"no command interface {self.interface!r}; known: {DISCRETE}, {VELOCITY}")
 
 
 def uniform(low: float, high: float, size: tuple[int, ...], rng: Generator) -> Tensor:
@@ -57,6 +69,8 @@ def sample_commands(
     has_second = torch.rand(num, generator=rng) < config.second_axis_share
     flags[rows, axis] = signs[0]
     flags[rows[has_second], second[has_second]] = signs[1][has_second]
+    if config.interface == VELOCITY:
+        flags *= uniform(config.slowest, 1.0, (num, 3), rng)
     squat = (mode >= config.stand_share) & (mode < config.stand_share + config.squat_share)
     flags[mode < config.stand_share + config.squat_share] = 0.0
     below, above = config.walk_height_band_m

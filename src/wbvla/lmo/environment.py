@@ -1,7 +1,5 @@
 """The task the controller learns: many worlds of one robot, commands in, joint targets out, rewards and resets."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -12,22 +10,25 @@ from wbvla.core.command import reference_velocity, slew_height, smooth_flags
 from wbvla.core.errors import ConfigError
 from wbvla.lmo import rewards
 from wbvla.lmo.assist import assist_wrench
-from wbvla.lmo.commands import CommandConfig, HeightBand, sample_commands, uniform
+from wbvla.lmo.commands import VELOCITY, HeightBand, sample_commands, uniform
+from wbvla.lmo.disturb import Bumps, push, strike
+from wbvla.lmo.follow import Follower, Motion
 from wbvla.lmo.frames import gravity_in_body, heading, to_heading_frame
-from wbvla.lmo.gait import GaitConfig, advance_phase, feed_forward, schedule
+from wbvla.lmo.gait import advance_phase, feed_forward, schedule
 from wbvla.lmo.observation import (
+    PAST,
     PRESETS,
-    NoiseConfig,
     actor_mirror,
     add_noise,
     clock_signal,
     critic_mirror,
     noise_scale,
 )
-from wbvla.lmo.perturb import ArmConfig, ArmMotion
+from wbvla.lmo.perturb import ArmMotion
 from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
 from wbvla.lmo.randomize import Plants
-from wbvla.lmo.rewards import Frame, RewardScales, RewardWeights
+from wbvla.lmo.rewards import Frame
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.squat import LegReference, squat_reference
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.tally import Tally
@@ -39,58 +40,8 @@ from wbvla.sim.mjcf import MjcfOptions
 CONTROL_HZ = 50.0
 VELOCITY_EMA = 0.06
 CONTACT_N = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnvironmentConfig:
-    """The task, apart from what the stages change."""
-
-    num_worlds: int = 1024
-    """robots that learn at once"""
-    num_threads: int = 2
-    """CPU threads of the physics"""
-    seed: int = 1
-    """of commands, plants, pushes and noise"""
-    preset: str = "clock"
-    """observation: `clock` or `paper`"""
-    action_scale: float = 0.25
-    """[rad] per unit of action"""
-    action_clip: float = 5.0
-    """actions are clipped to this [-]"""
-    target_margin_rad: float = 0.2
-    """PD targets may pass a joint's limit by this: near the limit the drive needs it to push"""
-    episode_s: float = 20.0
-    """longest episode [s]"""
-    stall_s: float = 1.0
-    """a walking robot that keeps a foot down this long is reset; 0 switches it off"""
-    fall_gravity: float = -0.6
-    """fallen when gravity along the body's z is above this [-]"""
-    fall_drop_m: float = 0.22
-    """fallen when the root is this far below its reference [m]"""
-    recover_s: float = 1.2
-    """how long a pushed, standing robot may step [s]"""
-    runaway_mps: float = 0.35
-    """a standing robot that goes faster than this, and was not pushed, is reset as fallen"""
-    push_every_s: float = 4.0
-    """mean time between pushes [s]"""
-    randomize: bool = True
-    """draw plants, noise and pushes; off gives the nominal robot"""
-    commands: CommandConfig = field(default_factory=CommandConfig)
-    """what is asked of the robot"""
-    gait: GaitConfig = field(default_factory=GaitConfig)
-    """reference of the swing feet"""
-    noise: NoiseConfig = field(default_factory=NoiseConfig)
-    """of the observation"""
-    arms: ArmConfig = field(default_factory=ArmConfig)
-    """motion of the arms, which the controller must bear"""
-    weights: RewardWeights = field(default_factory=RewardWeights)
-    """of the reward's terms"""
-    scales: RewardScales = field(default_factory=RewardScales)
-    """widths of the reward's terms"""
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"unknown observation preset {self.preset!r}; known: {', '.join(PRESETS)}")
+LIFTED_M = 0.03
+"""a sole above this is in the air [m]"""
 
 
 class LmoEnvironment:
@@ -113,9 +64,12 @@ class LmoEnvironment:
         self._tables(spec)
         self.plants = Plants(self.engine, model, spec)
         self._draw_plants()
+        self.bumps = Bumps(self.engine, model)
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, config.num_worlds)
         self.progress = Progress(assist=1.0, feed_forward=1.0, falls_per_minute=-1.0, stage=0)
-        self.worlds = new_worlds(config.num_worlds, self.num_actions, len(self.layout.qpos), model.nsensordata)
+        past = PAST if "history" in PRESETS[config.preset] else 0
+        num_joints = len(self.layout.qpos)
+        self.worlds = new_worlds(config.num_worlds, self.num_actions, num_joints, model.nsensordata, past)
         self.tally = Tally(config.num_worlds, self.dt_s)
         self._every = torch.arange(config.num_worlds)
         self.reset(self._every)
@@ -141,7 +95,10 @@ class LmoEnvironment:
         for kind, value in (("hip_pitch", 0.02), ("knee", 0.02), ("ankle_pitch", 0.02), ("ankle_roll", 0.5)):
             weight[list(self.columns[kind])] = value
         self.pose_weight = weight
-        self.goal_speed = torch.tensor(spec.shaping.goal_speed)
+        self.goal_speed = torch.tensor(self.config.shaping.goal_speed)
+        blocks = PRESETS[self.config.preset]
+        self.has_clock = "clock" in blocks
+        self.follower = Follower(self.config, self.dt_s)
         self.noise = noise_scale(self.config.preset, self.num_actions, self.config.noise)
         self.actor_mirror = actor_mirror(spec, self.config.preset)
         self.critic_mirror = critic_mirror(spec, self.config.preset, self.layout.arm_names, self.layout.held_names)
@@ -184,6 +141,9 @@ class LmoEnvironment:
         self.command(ids)
         w.height[ids] = w.height_goal[ids]
         w.delay[ids] = torch.randint(0, self.stage.max_delay + 1, (num,), generator=rng)
+        if self.follower.keeps_heading:
+            bias = self.config.gyro_bias_radps
+            w.gyro_bias[ids] = uniform(-bias, bias, (num,), rng)
         w.sensors[ids] = self.layout.neutral_sensors(num, w.sensors.shape[1])
         self.arms.retarget(ids, self.stage.arm_amplitude, self.stage.home_share, rng)
         arms = self.arms.state
@@ -221,6 +181,7 @@ class LmoEnvironment:
         level = to_heading_frame(qvel[:, :2], *self.heading)
         self.velocity = torch.cat([level, qvel[:, 2:3]], dim=1)
         self.omega = qvel[:, 3:6]
+        self.twist_z = -(self.omega * self.gravity).sum(1)
         joints, speeds = qpos[:, self.layout.qpos], qvel[:, self.layout.qvel]
         self.q, self.dq = joints[:, self.layout.lmo], speeds[:, self.layout.lmo]
         self.q_arm = joints[:, self.layout.arm]
@@ -232,10 +193,11 @@ class LmoEnvironment:
         """`policy`: with noise, what the robot has; `critic`: without noise, and what only a simulator knows."""
         w = self.worlds
         parts = [w.flags, w.height[:, None], self.omega, self.gravity, self.q - self.q_default, self.dq, w.action]
-        if self.config.preset == "clock":
+        if self.has_clock:
             parts.append(clock_signal(w.phase, w.moving))
+        parts += [*self.follower.seen(w), w.past.flatten(1)]
         clean = torch.cat(parts, dim=1)
-        noisy = add_noise(clean, self.noise, self.rng)
+        self.seen = noisy = add_noise(clean, self.noise, self.rng)
         critic = torch.cat([clean, self._privileged()], dim=1)
         return TensorDict({"policy": noisy, "critic": critic}, batch_size=[len(clean)])
 
@@ -246,24 +208,28 @@ class LmoEnvironment:
             self.velocity, w.velocity_f - w.reference_f, w.reference_f, (self.root_height - w.height)[:, None],
             self.contact.float(), self.feet.position_w[:, :, 2], clock_signal(w.phase, w.moving),
             w.moving[:, None].float(), self.q_arm - self.arms.default, self.q_held, self.plant,
-            w.delay[:, None].float(), w.recover_s[:, None],
+            w.delay[:, None].float(), w.recover_s[:, None], w.true_course,
         ]  # fmt: skip
         return torch.cat(parts, dim=1)
 
     @torch.no_grad()
     def step(self, action: Float[Tensor, "world lmo"]) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
         """Observations, rewards, dones and `{"time_outs"}` after one control tick."""
-        w, shaping = self.worlds, self.spec.shaping
+        w, shaping = self.worlds, self.config.shaping
         action_2 = w.action_1.clone()
         w.action_1.copy_(w.action)
         w.action.copy_(action.clamp(-self.config.action_clip, self.config.action_clip))
         w.height.copy_(slew_height(w.height, w.height_goal, shaping, self.dt_s, clip=torch.clamp))
         w.sbar.copy_(smooth_flags(w.sbar, w.flags, shaping))
-        reference = reference_velocity(w.sbar, self.goal_speed, shaping, tanh=torch.tanh)
+        if w.past.shape[1]:
+            w.past.copy_(torch.cat([self.seen[:, None, : w.past.shape[2]], w.past[:, :-1]], dim=1))
+        reference = self._wanted()
         self._disturb(reference)
         self._advance(self._targets())
         w.age += 1
         self.look()
+        if self.stage.bumps_m > 0:
+            self.bumps.tread(self.feet.position_w[:, :, 2] > LIFTED_M, w, self.stage, self.rng)
         self._tick_clock()
         frame = self._frame(reference, action_2)
         reward, parts = rewards.total(frame, self.stage.apply(self.config.weights))
@@ -303,39 +269,58 @@ class LmoEnvironment:
         self._sense()
 
     def _disturb(self, reference: Float[Tensor, "world 3"]) -> None:
-        """Pushes (a jump of the root's velocity) and the helping wrench."""
-        w, stage, rng = self.worlds, self.stage, self.rng
-        num = self.config.num_worlds
+        """Pushes, blows and the helping wrench."""
+        w, stage = self.worlds, self.stage
         if stage.push > 0:
-            hit = (torch.rand(num, generator=rng) < self.dt_s / self.config.push_every_s).nonzero()[:, 0]
-            size = torch.where(w.moving[hit], stage.push, stage.stand_push)[:, None]
-            kick = size * uniform(-1.0, 1.0, (len(hit), 3), rng)
-            qvel = self.engine.state("qvel")
-            qvel[hit[:, None], torch.tensor([0, 1, 5])] += kick.double()
-            w.recover_s[hit] = self.config.recover_s
+            push(self.engine, w, stage, self.config, self.dt_s, self.rng)
         wrench = self.engine.state("xfrc_applied")
         if self.progress.assist > 0:
             error = self.root_height - w.height
             help_ = assist_wrench(self.progress.assist, self.quat, self.twist, self.heading, reference, error)
-            wrench[:, self.layout.root_body] = help_.double()
+            wrench[:, self.layout.root_body] = help_.to(wrench.dtype)
+        elif any(stage.blow):
+            strike(w, stage, self.config, self.dt_s, self.rng)
+            wrench[:, self.layout.root_body, :2] = w.blow[:, :2].to(wrench.dtype)
+            wrench[:, self.layout.root_body, 5] = w.blow[:, 2].to(wrench.dtype)
         elif self.config.commands.resample:
             wrench[:, self.layout.root_body] = 0.0
 
     def _tick_clock(self) -> None:
         """Gait phase, filtered velocity, time since each foot was lifted, and leave to recover."""
         w, gait = self.worlds, self.config.gait
-        moving = (w.flags.abs().amax(1) > 0) | (w.sbar.abs().amax(1) > gait.active_above)
+        moving = self._follow((w.flags.abs().amax(1) > 0) | (w.sbar.abs().amax(1) > gait.active_above))
         start = 0.5 * torch.randint(0, 2, (self.config.num_worlds,), generator=self.rng).float()
         w.phase.copy_(advance_phase(w.phase, moving, w.moving, start, self.dt_s, gait))
         w.moving.copy_(moving)
         speed = torch.cat([self.velocity[:, :2], self.omega_z()[:, None]], dim=1)
         w.velocity_f += VELOCITY_EMA * (speed - w.velocity_f)
-        reference = reference_velocity(w.sbar, self.goal_speed, self.spec.shaping, tanh=torch.tanh)
+        reference = self._wanted()
         w.reference_f += VELOCITY_EMA * (reference - w.reference_f)
         w.heading_error += self.dt_s * (speed[:, 2] - reference[:, 2])
         planted = (self.contact | (self.feet.position_w[:, :, 2] < 0.015)) & moving[:, None]
         w.idle_s.copy_((w.idle_s + self.dt_s) * planted)
         w.recover_s.copy_((w.recover_s - self.dt_s).clamp(min=0))
+
+    def _reference(self) -> Float[Tensor, "world 3"]:
+        """Velocity that the smoothed flags ask for; the velocity interface asks directly."""
+        if self.config.commands.interface == VELOCITY:
+            return self.goal_speed * self.worlds.flags
+        return reference_velocity(self.worlds.sbar, self.goal_speed, self.config.shaping, tanh=torch.tanh)
+
+    def _wanted(self) -> Float[Tensor, "world 3"]:
+        """Velocity to be tracked."""
+        return self.follower.wanted(self._reference(), self.worlds)
+
+    def _follow(self, walking: Bool[Tensor, " world"]) -> Bool[Tensor, " world"]:
+        """Keep the courses of this tick; returns which worlds step."""
+        motion = Motion(self._level_feet(), self.velocity, self.twist_z)
+        return self.follower.follow(walking, self.worlds, motion, self._reference(), self.rng)
+
+    def _level_feet(self) -> Float[Tensor, "world 2 3"]:
+        """Soles seen from the root in the level frame along its heading [m]."""
+        apart = self.feet.position_w - self.engine.state("qpos")[:, None, :3].float()
+        cos, sin = (part[:, None] for part in self.heading)
+        return torch.cat([to_heading_frame(apart[..., :2], cos, sin), apart[..., 2:]], dim=-1)
 
     def omega_z(self) -> Float[Tensor, " world"]:
         """Yaw rate [rad/s], of the body z-axis as in the observation."""
@@ -358,6 +343,7 @@ class LmoEnvironment:
             gravity=self.gravity,
             height_error=self.root_height - w.height,
             heading_error=w.heading_error,
+            course=w.true_course,
             contact=self.contact,
             foot_height=feet.position_w[:, :, 2],
             foot_speed2=(feet.velocity_w[:, :, :2] ** 2).sum(2),

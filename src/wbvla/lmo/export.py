@@ -20,7 +20,9 @@ from wbvla.core.metrics import read_metrics
 from wbvla.core.run import commit
 from wbvla.deploy.lmo import POLICY_FILE
 from wbvla.lmo.checkpoint import part, read_checkpoint
-from wbvla.lmo.environment import CONTROL_HZ, EnvironmentConfig
+from wbvla.lmo.environment import CONTROL_HZ
+from wbvla.lmo.observation import PAST, PRESETS
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.squat import squat_reference
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.platforms import load_robot
@@ -90,13 +92,16 @@ def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
     index = spec.indices(spec.lmo_joints)
     squat = squat_reference(spec)
     columns = {"default_q": "default", "lower": "lower", "upper": "upper", "kp": "kp", "kd": "kd"}
-    clock = ["sin", "cos"] if config.preset == "clock" else []
+    extra = {"clock": ["sin", "cos"], "heading": ["off_psi"], "course": ["off_x", "off_y", "off_psi"]}
     joints = [f"{kind}:{name}" for kind in ("q", "dq", "action") for name in spec.lmo_joints]
     senses = [f"{kind}_{axis}" for kind in ("gyro", "gravity") for axis in "xyz"]
+    now = ["s_x", "s_y", "s_psi", "height", *senses, *joints]
+    extra["history"] = [f"{name}@-{tick}" for tick in range(1, PAST + 1) for name in now]
     details: dict[str, Any] = {
         "preset": config.preset,
-        "observation": ["s_x", "s_y", "s_psi", "height", *senses, *joints, *clock],
-        "shaping": asdict(spec.shaping),
+        "observation": now + [name for block in PRESETS[config.preset] for name in extra[block]],
+        "interface": config.commands.interface,
+        "shaping": asdict(config.shaping),
         "height_range_m": list(spec.height_range_m),
         "nominal_height_m": spec.nominal_height_m,
         "action_scale": config.action_scale,
@@ -107,6 +112,7 @@ def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
             "step_m": squat.step_m,
             "rows": [list(row) for row in squat.rows],
         },
+        "course": asdict(config.course),
         "gait": {"frequency_hz": config.gait.frequency_hz, "active_above": config.gait.active_above},
         **{key: spec.column(field)[index].tolist() for key, field in columns.items()},
     }

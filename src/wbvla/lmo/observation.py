@@ -9,8 +9,19 @@ from torch import Generator, Tensor
 
 from wbvla.robots.description import RobotSpec
 
-PRESETS = ("paper", "clock")
-"""`paper`: [u 4, omega 3, gravity 3, q 13, dq 13, a_prev 13] = 49 numbers; `clock`: + sin, cos of the gait = 51"""
+PRESETS: dict[str, tuple[str, ...]] = {
+    "paper": (),
+    "clock": ("clock",),
+    "heading": ("clock", "heading"),
+    "course": ("clock", "course"),
+    "history": ("history",),
+}
+"""Blocks after [u 4, omega 3, gravity 3, q 13, dq 13, a_prev 13], the paper's 49 numbers: `clock` sin, cos of the gait;
+`heading` turned minus asked for, by the gyro; `course` that and the distance from the intended place, by leg odometry;
+`history` the 49 numbers of the five ticks before, newest first (HOMIE: six frames)"""
+PAST = 5
+"""ticks of the past that `history` keeps"""
+WIDTH = {"clock": 2, "heading": 1, "course": 3}
 SWAP = ((1, 0), (1.0, 1.0))
 FLAGS = ((0, 1, 2), (1.0, -1.0, -1.0))
 """also velocities along x, y and about z"""
@@ -69,7 +80,8 @@ def actor_mirror(spec: RobotSpec, preset: str) -> MirrorMap:
     """Mirror of the controller's observation."""
     joints = joint_mirror(spec, spec.lmo_joints)
     blocks = [FLAGS, SAME, AXIAL, VECTOR, joints, joints, joints]
-    return chain_mirrors([*blocks, CLOCK] if preset == "clock" else blocks)
+    extra = {"clock": [CLOCK], "heading": [((0,), (-1.0,))], "course": [FLAGS], "history": PAST * blocks}
+    return chain_mirrors([*blocks, *(part for block in PRESETS[preset] for part in extra[block])])
 
 
 def critic_mirror(spec: RobotSpec, preset: str, arm_names: tuple[str, ...], held_names: tuple[str, ...]) -> MirrorMap:
@@ -78,7 +90,7 @@ def critic_mirror(spec: RobotSpec, preset: str, arm_names: tuple[str, ...], held
     first = (tuple(actor.index.tolist()), tuple(actor.sign.tolist()))
     known = [VECTOR, FLAGS, FLAGS, SAME, SWAP, SWAP, CLOCK, SAME]
     joints = [joint_mirror(spec, arm_names), joint_mirror(spec, held_names)]
-    return chain_mirrors([first, *known, *joints, SAME, SAME, SWAP, SAME, SAME])
+    return chain_mirrors([first, *known, *joints, SAME, SAME, SWAP, SAME, SAME, FLAGS])
 
 
 def action_mirror(spec: RobotSpec) -> MirrorMap:
@@ -90,7 +102,8 @@ def noise_scale(preset: str, num_joints: int, config: NoiseConfig) -> Float[Tens
     """Half width of the noise on each number of the observation."""
     widths = [0.0] * 4 + [config.omega] * 3 + [config.gravity] * 3
     widths += [config.q] * num_joints + [config.dq] * num_joints + [0.0] * num_joints
-    return torch.tensor([*widths, 0.0, 0.0] if preset == "clock" else widths)
+    more = {**WIDTH, "history": PAST * len(widths)}
+    return torch.tensor(widths + [0.0] * sum(more[block] for block in PRESETS[preset]))
 
 
 def add_noise(clean: Float[Tensor, "world n"], scale: Float[Tensor, " n"], rng: Generator) -> Float[Tensor, "world n"]:

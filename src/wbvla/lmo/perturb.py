@@ -33,6 +33,8 @@ class ArmConfig:
     """standard deviation of eps on a clip's pose [rad]"""
     warp: tuple[float, float, float] = (0.8, 1.5, 0.25)
     """gamma ~ U[first, second], delta_i ~ U[-third, third]: speed of the clip's clock [-]"""
+    clip_gain: float = 1.0
+    """factor on the clips' way from the default pose; joint limits hold [-]"""
     length_s: tuple[float, float] = (0.8, 2.5)
     """L ~ U: where the warped clock stops [s]"""
 
@@ -125,7 +127,7 @@ class ArmMotion:
             clock = warp_clock(state.clock_s[playing], state.end_s[playing], state.gamma[playing], delta, dt_s)
             state.clock_s[playing] = clock
             pose = self._pose(state.clip[playing].long(), clock)
-            pose = self.default + min(1.0, 1.2 * amplitude) * (pose - self.default)
+            pose = self.default + config.clip_gain * min(1.0, 1.2 * amplitude) * (pose - self.default)
             state.target[playing] = pose + config.jitter_rad * torch.randn(pose.shape, generator=rng)
         limit = (state.rate * dt_s)[:, None]
         step = (state.target - state.command).clamp(-limit, limit)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from wbvla.core.command import Shaping, reference_velocity, smooth_flags
 from wbvla.core.rotation import wrap_angle
 from wbvla.lmo.trial import Trial, TrialConfig
 from wbvla.robots.description import RobotSpec
@@ -32,6 +33,27 @@ def _mean(values: np.ndarray) -> float | None:
     return round(float(values.mean()), 4) if values.size else None
 
 
+def _interval(name: str, values: np.ndarray) -> dict[str, float | None]:
+    """Mean and half width of its 95 % interval (normal)."""
+    half = 1.96 * values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.zeros(0)
+    return {name: _mean(values), f"half_{name}": _mean(np.atleast_1d(half))}
+
+
+def _seen_from(moved_w: Float[np.ndarray, "robot 3"], yaw: Float[np.ndarray, " robot"]) -> np.ndarray:
+    """Way in the plane along and across a heading [m]."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return np.stack([cos * moved_w[:, 0] + sin * moved_w[:, 1], cos * moved_w[:, 1] - sin * moved_w[:, 0]], axis=1)
+
+
+def coast_s(shaping: Shaping, hz: float) -> float:
+    """Seconds at goal speed that the reference still runs after a long-held flag is released."""
+    sbar, seconds = 1.0, 0.0
+    for _ in range(round(20 * hz)):
+        sbar = smooth_flags(sbar, 0.0, shaping)
+        seconds += float(reference_velocity(sbar, 1.0, shaping)) / hz
+    return seconds
+
+
 def _hold(trial: Trial, ticks: int, flags: Float[np.ndarray, "robot 3"], height_m: np.ndarray) -> None:
     for _ in range(ticks):
         trial.step(flags, height_m)
@@ -40,8 +62,10 @@ def _hold(trial: Trial, ticks: int, flags: Float[np.ndarray, "robot 3"], height_
 def walk_and_stop(artefact: Path, spec: RobotSpec, config: TrialConfig, robots_each: int) -> dict[str, Any]:
     """2 s of standing, 5 s of one command, 10 s of settling; errors where the robot ends, counted from the command.
 
-    `position_m`: distance from v_goal * 5 s, `heading_rad`: from the intended heading, `stop_m`: distance moved in
-    the last 8.5 s (1.5 s after the release), `fall_rate`. Means over robots that stand.
+    `position_m`: distance from v_goal * 5 s, `heading_rad`: from the intended heading. In the settling phase alone:
+    `settle_m` and `settle_rad`, how far the robot ends from where the release of the flags should have brought it (the
+    integral of the reference from then on). `stop_m`: distance moved in the last 8.5 s, `fall_rate`. Means over robots
+    that stand; `half_*` are half widths of their 95 % intervals.
     """
     num = robots_each * len(DIRECTIONS)
     trial = Trial(artefact, spec, replace(config, num_robots=num))
@@ -51,24 +75,28 @@ def walk_and_stop(artefact: Path, spec: RobotSpec, config: TrialConfig, robots_e
     hz = round(trial.settings.rate_hz)
     _hold(trial, 2 * hz, still, height)
     start, yaw_0, turned, yaw_before = trial.position, trial.yaw, np.zeros(num), trial.yaw
-    stopped = start
+    stopped, released = start, (start, yaw_0, turned.copy())
     for tick in range(15 * hz):
         trial.step(flags if tick < 5 * hz else still, height)
         turned += wrap_angle(trial.yaw - yaw_before)
         yaw_before = trial.yaw
+        if tick == 5 * hz - 1:
+            released = (trial.position, np.asarray(trial.yaw), turned.copy())
         if tick == round(6.5 * hz):
             stopped = trial.position
-    goal = flags * trial.goal_speed * 5.0
-    moved = trial.position - start
-    cos, sin = np.cos(yaw_0), np.sin(yaw_0)
-    local = np.stack([cos * moved[:, 0] + sin * moved[:, 1], -sin * moved[:, 0] + cos * moved[:, 1]], axis=1)
+    goal, coast = flags * trial.goal_speed * 5.0, flags * trial.goal_speed * coast_s(trial.settings.shaping, hz)
+    local = _seen_from(trial.position - start, yaw_0)
+    settled = _seen_from(trial.position - released[0], released[1])
     out: dict[str, Any] = {}
     for i, name in enumerate(DIRECTIONS):
         rows = slice(i * robots_each, (i + 1) * robots_each)
         up = ~trial.fallen[rows]
         out[name] = {
-            "position_m": _mean(np.linalg.norm(local - goal[:, :2], axis=1)[rows][up]),
-            "heading_rad": _mean(np.abs(wrap_angle(turned - goal[:, 2]))[rows][up]),
+            **_interval("position_m", np.linalg.norm(local - goal[:, :2], axis=1)[rows][up]),
+            **_interval("heading_rad", np.abs(wrap_angle(turned - goal[:, 2]))[rows][up]),
+            **_interval("settle_m", np.linalg.norm(settled - coast[:, :2], axis=1)[rows][up]),
+            **_interval("settle_rad", np.abs(wrap_angle(turned - released[2] - coast[:, 2]))[rows][up]),
+            "speed": _mean((np.abs(local) @ np.abs(flags[i * robots_each, :2]))[rows][up] / 5.0),
             "stop_m": _mean(np.linalg.norm(trial.position - stopped, axis=1)[rows][up]),
             "fall_rate": round(float(trial.fallen[rows].mean()), 4),
         }
@@ -99,6 +127,25 @@ def sway(artefact: Path, spec: RobotSpec, config: TrialConfig) -> dict[str, Any]
             "fall_rate": round(float(trial.fallen.mean()), 4),
         }
     return out
+
+
+def track_heights(artefact: Path, spec: RobotSpec, config: TrialConfig, hold_s: float = 3.0) -> dict[str, Any]:
+    """Mean absolute height error [m] of standing robots over the whole range, each height held for `hold_s`.
+
+    Every robot goes through five heights, in an order of its own; the slew of the reference is not counted.
+    """
+    trial = Trial(artefact, spec, config)
+    rng, (low, high) = np.random.default_rng(config.seed), spec.height_range_m
+    grid = np.linspace(low, high, 5)
+    orders = np.stack([rng.permutation(grid) for _ in range(config.num_robots)], axis=1)
+    flags, hz, errors = np.zeros((config.num_robots, 3)), round(trial.settings.rate_hz), []
+    for heights in orders:
+        _hold(trial, round(hold_s / 2 * hz), flags, heights)
+        for _ in range(round(hold_s / 2 * hz)):
+            trial.step(flags, heights)
+            errors.append(np.abs(trial.position[:, 2] - heights))
+    up = ~trial.fallen
+    return {"mae_m": _mean(np.array(errors)[:, up]), "fall_rate": round(float(trial.fallen.mean()), 4)}
 
 
 def pushes(artefact: Path, spec: RobotSpec, config: TrialConfig) -> dict[str, float]:

@@ -44,6 +44,7 @@ class RewardWeights:
     stand_action: float = -0.01
     drift: float = -1.0
     direction: float = -1.0
+    place: float = -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,8 @@ class Frame:
     """[m]"""
     heading_error: Float[Tensor, " world"]
     """turned minus asked for since the command began [rad]"""
+    course: Float[Tensor, "world 3"]
+    """off the intended way: x, y [m], heading [rad]; 0 for presets that do not keep it"""
     contact: Bool[Tensor, "world 2"]
     foot_height: Float[Tensor, "world 2"]
     """sole above the floor [m]"""
@@ -252,12 +255,17 @@ def direction(f: Frame) -> Reward:
     return f.heading_error.abs() * f.moving
 
 
+def place(f: Frame) -> Reward:
+    """|e_x, e_y| + |e_psi| / 2 off the intended way: what tracking of velocities alone adds up to."""
+    return f.course[:, :2].norm(dim=1) + 0.5 * f.course[:, 2].abs()
+
+
 TERMS: dict[str, Callable[[Frame], Reward]] = {
     term.__name__: term
     for term in (
         track_x, track_y, track_yaw, raw_linear, raw_yaw, height, gait, swing, alive, orientation, vertical_speed,
         roll_pitch_rate, slip, sole_flat, foot_yaw, foot_distance, pose, action_rate, action_jerk, torque,
-        joint_speed, joint_limits, still, stand_action, drift, direction,
+        joint_speed, joint_limits, still, stand_action, drift, direction, place,
     )
 }  # fmt: skip
 

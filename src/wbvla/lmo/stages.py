@@ -19,6 +19,10 @@ class Stage:
     """largest jump of the root velocity while walking, per axis [m/s, rad/s]"""
     stand_push: float = 0.3
     """the same while standing"""
+    blow: tuple[float, float] = (0.0, 0.0)
+    """largest horizontal force [N] and yaw torque [N.m] of blows on the root, as often as pushes"""
+    bumps_m: float = 0.0
+    """unevenness of the ground, from lowest to highest [m]"""
     max_delay: int = 1
     """largest actuation delay, in half control ticks [10 ms]"""
     any_height_share: float = 0.0

@@ -11,8 +11,9 @@ from wbvla.core.errors import ConfigError
 from wbvla.core.metrics import MetricLog
 from wbvla.core.run import open_run
 from wbvla.lmo.checkpoint import load_checkpoint, load_models, read_checkpoint, save_checkpoint
-from wbvla.lmo.environment import EnvironmentConfig, LmoEnvironment
+from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.learner import Learner, LearnerConfig
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.robots.platforms import load_robot
 

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator
 
-from wbvla.core.command import reference_velocity
 from wbvla.core.rotation import projected_gravity, yaw_of
 from wbvla.deploy.lmo import LmoBatch, interpolate_rows, load_lmo
 from wbvla.lmo.observation import NoiseConfig
@@ -41,10 +40,16 @@ class TrialConfig:
     """largest jump of the root velocity, per axis [m/s]"""
     push_every_s: float = 4.0
     """mean time between pushes [s]"""
+    wrench: tuple[float, float] = (0.0, 0.0)
+    """largest horizontal force [N] and yaw torque [N.m] of blows on the root, as often as pushes"""
+    blow_s: float = 0.2
+    """length of a blow [s]"""
     fall_gravity: float = -0.6
     """a robot whose gravity vector's z is above this has fallen [-]"""
     fall_drop_m: float = 0.22
     """a pelvis lower than commanded by this has fallen [m]"""
+    gyro_bias_radps: float = 0.005
+    """half width of the bias of the gyro that the odometry integrates [rad/s]"""
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     """of the observation"""
     arms: ArmConfig = field(default_factory=ArmConfig)
@@ -60,7 +65,7 @@ class Trial:
         self.spec, self.config = spec, config
         session, settings = load_lmo(artefact, spec)
         num = config.num_robots
-        self.settings, self.controller = settings, LmoBatch(session, settings, num)
+        self.settings, self.controller = settings, LmoBatch(session, settings, spec, num)
         self.rng = np.random.default_rng(config.seed)
         self.torch_rng = Generator().manual_seed(config.seed)
         model = build_model(spec, options)
@@ -70,11 +75,13 @@ class Trial:
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, num)
         self.dt_s = 1.0 / settings.rate_hz
         self.half = round(self.dt_s / model.opt.timestep) // 2
+        self.gyro_bias = self.rng.uniform(-config.gyro_bias_radps, config.gyro_bias_radps, (num, 3))
         self.delay = self.rng.integers(0, config.max_delay + 1, num)
         self.goal_speed = np.array(settings.shaping.goal_speed)
         self._lmo, self._arm = self.layout.lmo.numpy(), self.layout.arm.numpy()
         self._ctrl, self._qpos, self._qvel = (getattr(self.layout, k).numpy() for k in ("ctrl", "qpos", "qvel"))
         self.fallen = np.zeros(num, dtype=bool)
+        self._blow_left_s, self._flags = np.zeros(num), np.zeros((num, 3))
         self.place(spec.nominal_height_m)
 
     def place(self, height_m: float) -> None:
@@ -112,7 +119,7 @@ class Trial:
     @property
     def reference(self) -> Float[np.ndarray, "robot 3"]:
         """Velocity asked for now."""
-        return reference_velocity(self.controller.sbar, self.goal_speed, self.settings.shaping)
+        return self.controller.reference(self._flags)
 
     @property
     def centre_of_mass(self) -> Float[np.ndarray, "robot 3"]:
@@ -121,6 +128,7 @@ class Trial:
 
     def step(self, flags: Float[np.ndarray, "robot 3"], height_m: Float[np.ndarray, " robot"]) -> None:
         """One control tick of all robots; who falls once stays counted as fallen."""
+        self._flags = flags
         legs = self.controller.step(flags, height_m, self._observe(flags))
         targets = self._targets[:, 0].copy()
         targets[:, self._lmo] = legs
@@ -145,6 +153,7 @@ class Trial:
             (qvel[:, self._qvel[lmo]], c.dq),
         ]
         noisy = [x + width * self.rng.uniform(-1, 1, x.shape) for x, width in senses]
+        self.controller.course_gyro_b = qvel[:, 3:6] + self.gyro_bias
         return self.controller.observe(flags, noisy[0], noisy[1], noisy[2], noisy[3])
 
     def _push(self) -> None:
@@ -152,6 +161,19 @@ class Trial:
         if c.push > 0:
             hit = np.flatnonzero(self.rng.random(c.num_robots) < self.dt_s / c.push_every_s)
             self.engine.state("qvel").numpy()[hit, :2] += self.rng.uniform(-c.push, c.push, (len(hit), 2))
+        if any(c.wrench):
+            self._strike(c.wrench)
+
+    def _strike(self, largest: tuple[float, float]) -> None:
+        """Blows begin at random, in any direction and of any strength up to the largest, and end after `blow_s`."""
+        wrench = self.engine.state("xfrc_applied").numpy()[:, self.layout.root_body]
+        self._blow_left_s -= self.dt_s
+        wrench[self._blow_left_s <= 0] = 0.0
+        hit = np.flatnonzero(self.rng.random(self.config.num_robots) < self.dt_s / self.config.push_every_s)
+        angle, size = self.rng.uniform(-np.pi, np.pi, len(hit)), self.rng.uniform(0, largest[0], len(hit))
+        wrench[hit, 0], wrench[hit, 1] = size * np.cos(angle), size * np.sin(angle)
+        wrench[hit, 5] = self.rng.uniform(-largest[1], largest[1], len(hit))
+        self._blow_left_s[hit] = self.config.blow_s
 
     def _down(self) -> Bool[np.ndarray, " robot"]:
         qpos = self.engine.state("qpos").numpy()

@@ -37,22 +37,44 @@ class Worlds:
     """EMA of the reference velocity"""
     heading_error: Float[Tensor, " world"]
     """turned minus asked for since the command began [rad]"""
+    past: Float[Tensor, "world past number"]
+    """observations of the ticks before as the robot had them, newest first; empty for presets without history"""
+    walking: Bool[Tensor, " world"]
+    """a flag is set, or was a moment ago"""
+    course: Float[Tensor, "world 3"]
+    """off the intended way as the robot knows it: x, y [m] in the heading frame, heading [rad]"""
+    true_course: Float[Tensor, "world 3"]
+    """the same by the simulator"""
+    level_feet: Float[Tensor, "world 2 3"]
+    """soles of the last tick as the joints told them, seen from the root along the heading [m]"""
+    gyro_bias: Float[Tensor, " world"]
+    """about the vertical [rad/s]"""
     idle_s: Float[Tensor, "world 2"]
     """time since each foot was lifted while walking [s]"""
     recover_s: Float[Tensor, " world"]
     """time left in which a pushed, standing robot may step [s]"""
+    lifted: Bool[Tensor, "world 2"]
+    """feet that are well off the ground"""
+    bumps: Float[Tensor, "world 2 corner"]
+    """unevenness under each corner of the soles, up is positive [m]"""
+    blow: Float[Tensor, "world 3"]
+    """force along x and y of the world [N] and yaw torque [N.m] on the root"""
+    blow_left_s: Float[Tensor, " world"]
+    """time until the blow ends [s]"""
     targets: Float[Tensor, "world history joint"]
     """PD targets, newest first [rad]"""
     sensors: Float[Tensor, "world sensor"]
 
 
-def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int) -> Worlds:
-    """All zeros."""
+def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int, past: int) -> Worlds:
+    """All zeros; `past` ticks of history."""
     shapes = {
-        "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,),
-        "action": (num_lmo,), "action_1": (num_lmo,), "targets": (HISTORY, num_joints), "sensors": (num_sensors,),
+        "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,), "course": (3,),
+        "true_course": (3,), "level_feet": (2, 3), "past": (past, 10 + 3 * num_lmo), "action": (num_lmo,),
+        "action_1": (num_lmo,), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
+        "sensors": (num_sensors,),
     }  # fmt: skip
-    kinds = {"moving": torch.bool, "age": torch.long, "delay": torch.long}
+    kinds = {"moving": torch.bool, "walking": torch.bool, "lifted": torch.bool, "age": torch.long, "delay": torch.long}
     return Worlds(
         **{
             f.name: torch.zeros(num, *shapes.get(f.name, ()), dtype=kinds.get(f.name, torch.float32))

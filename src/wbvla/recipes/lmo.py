@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
-from wbvla.lmo.environment import EnvironmentConfig
+from wbvla.core.command import Shaping
 from wbvla.lmo.learner import LearnerConfig
+from wbvla.lmo.perturb import ArmConfig
 from wbvla.lmo.randomize import CENTRED
+from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig
 from wbvla.recipes.registry import recipes
@@ -45,6 +47,20 @@ def x2_lmo_paper() -> LmoConfig:
     """The same with exactly the paper's 49 numbers and no clock."""
     config = x2_lmo()
     return replace(config, environment=replace(config.environment, preset="paper"))
+
+
+@recipes.register("x2-lmo-course")
+def x2_lmo_course() -> LmoConfig:
+    """The same with leg odometry: it sees how far it is off its intended way, and goes where it was told."""
+    config = x2_lmo()
+    shaping = Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1)
+    arms = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
+    environment = replace(config.environment, preset="course", shaping=shaping, arms=arms)
+    blows = ((0.0, 0.0), (60.0, 10.0), (100.0, 20.0), (150.0, 30.0), (150.0, 30.0))
+    bumps = (0.0, 0.01, 0.015, 0.02, 0.02)
+    rough = zip(config.stages, blows, bumps)
+    stages = tuple(replace(stage, blow=blow, bumps_m=bump) for stage, blow, bump in rough)
+    return replace(config, environment=environment, stages=stages)
 
 
 @recipes.register("tiny-lmo")

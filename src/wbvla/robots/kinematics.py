@@ -46,6 +46,41 @@ def link_poses(spec: RobotSpec, q: Float[np.ndarray, "*b joint"]) -> Mapping[str
     return poses
 
 
+class SoleChain:
+    """Both soles in the root link's frame from the low-level joints alone; cheap enough for every control tick."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        points = np.array(spec.sole_points)
+        centre = (points.min(axis=0) + points.max(axis=0)) / 2 - np.array([0.0, 0.0, spec.sole_radius])
+        self._soles = (centre, centre * np.array([1.0, -1.0, 1.0]))
+        self._chains = tuple(self._chain(spec, link) for link in spec.foot_links)
+
+    @staticmethod
+    def _chain(spec: RobotSpec, link: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+        """From the foot up: origin, fixed rotation, axis and column of each joint."""
+        by_child, chain = {joint.child: joint for joint in spec.joints}, []
+        while link != spec.root_link:
+            joint = by_child[link]
+            turn = quat_from_rpy(np.array(joint.origin_rpy))
+            column = spec.lmo_joints.index(joint.name)
+            chain.append((np.array(joint.origin_xyz), turn, np.array(joint.axis), column))
+            link = joint.parent
+        return chain
+
+    def __call__(self, q_lmo: Float[np.ndarray, "*b lmo"]) -> Float[np.ndarray, "*b 2 3"]:
+        """Centres of the left and the right sole [m] for joint angles in `lmo_joints` order [rad]."""
+        feet = []
+        for sole, chain in zip(self._soles, self._chains):
+            point = np.broadcast_to(sole, (*q_lmo.shape[:-1], 3))
+            for origin, fixed, axis, column in chain:
+                cos, sin = np.cos(q_lmo[..., column, None]), np.sin(q_lmo[..., column, None])
+                along = (point @ axis)[..., None] * axis
+                turned = along + cos * (point - along) + sin * np.cross(axis, point)
+                point = origin + quat_rotate(np.broadcast_to(fixed, (*turned.shape[:-1], 4)), turned)
+            feet.append(point)
+        return np.stack(feet, axis=-2)
+
+
 def centre_of_mass(spec: RobotSpec, q: Float[np.ndarray, "*b joint"]) -> Float[np.ndarray, "*b 3"]:
     """Centre of mass of links and grippers in the root link's frame [m]."""
     poses = link_poses(spec, q)

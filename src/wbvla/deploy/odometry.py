@@ -1,0 +1,58 @@
+"""Where the robot is beside its intended way, from joints and IMU alone: leg odometry for many robots at once."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from wbvla.core.course import CourseConfig, advance_course, keeps_stepping, level_feet, limit_course, yaw_rate
+from wbvla.robots.description import RobotSpec
+from wbvla.robots.kinematics import SoleChain
+
+GRAVITY_BLEND = 0.05
+"""share of the measured gravity per tick; the rest follows the gyro"""
+
+
+class Odometry:
+    """Keeps the error against the integrated command. A tick with NaN in it is passed over; `reset` starts anew."""
+
+    def __init__(self, spec: RobotSpec, config: CourseConfig, num_robots: int, rate_hz: float) -> None:
+        self._soles, self._config, self._dt_s = SoleChain(spec), config, 1.0 / rate_hz
+        self._num = num_robots
+        self.reset()
+
+    def reset(self) -> None:
+        """Every robot is on its way."""
+        self.course: Float[np.ndarray, "world 3"] = np.zeros((self._num, 3))
+        """off the intended way: x, y [m] in the heading frame, heading [rad]"""
+        self._gravity: Float[np.ndarray, "world 3"] | None = None
+        self._feet: Float[np.ndarray, "world 2 3"] | None = None
+        self._walking: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
+
+    def advance(
+        self,
+        walking: Bool[np.ndarray, " world"],
+        reference: Float[np.ndarray, "world 3"],
+        gyro_b: Float[np.ndarray, "world 3"],
+        gravity_b: Float[np.ndarray, "world 3"],
+        q: Float[np.ndarray, "world lmo"],
+    ) -> None:
+        """One control tick; a walk that begins starts a new way from where the robot is."""
+        if not (np.isfinite(gyro_b).all() and np.isfinite(gravity_b).all() and np.isfinite(q).all()):
+            return
+        if self._gravity is None:
+            self._gravity = gravity_b
+        carried = self._gravity + np.cross(self._gravity, gyro_b) * self._dt_s
+        blend = carried + GRAVITY_BLEND * (gravity_b - carried)
+        self._gravity = blend / np.linalg.norm(blend, axis=-1, keepdims=True)
+        feet = level_feet(self._soles(q), self._gravity)
+        before: np.ndarray = feet if self._feet is None else self._feet
+        turn = (yaw_rate(gyro_b, self._gravity), reference)
+        course: np.ndarray = limit_course(advance_course(self.course, feet, before, turn, self._dt_s), self._config)
+        fresh = walking & ~self._walking
+        self.course = np.where(fresh[:, None], np.zeros_like(course), course)
+        self._feet, self._walking = feet, walking
+
+    def off_place(
+        self, moving: Bool[np.ndarray, " world"], keeps: Float[np.ndarray, "3"]
+    ) -> Bool[np.ndarray, " world"]:
+        """Which standing robots should step back to their place."""
+        return keeps_stepping(self.course * keeps, moving, self._config)

@@ -1,0 +1,69 @@
+"""Leg odometry against the true way of a simulated robot that walks, and what it does with damaged readings."""
+
+import numpy as np
+
+from wbvla.core.course import CourseConfig
+from wbvla.deploy.odometry import Odometry
+from wbvla.robots.kinematics import SoleChain, link_poses
+from wbvla.robots.platforms import load_robot
+
+SPEC = load_robot("agibot_x2")
+NUM = len(SPEC.lmo_joints)
+DOWN = np.array([[0.0, 0.0, -1.0]])
+
+
+def advance(odometry: Odometry, q: np.ndarray, gyro: float = 0.0, walking: bool = False, speed: float = 0.0) -> None:
+    reference = np.array([[speed, 0.0, 0.0]])
+    odometry.advance(np.array([walking]), reference, np.array([[0.0, 0.0, gyro]]), DOWN, q)
+
+
+def test_soles_are_where_the_whole_kinematics_has_them() -> None:
+    rng = np.random.default_rng(0)
+    q = rng.uniform(-0.4, 0.4, (6, NUM))
+    every = np.zeros((6, len(SPEC.joint_names)))
+    every[:, SPEC.indices(SPEC.lmo_joints)] = q
+    poses, points = link_poses(SPEC, every), np.array(SPEC.sole_points)
+    centre = (points.min(0) + points.max(0)) / 2 - [0, 0, SPEC.sole_radius]
+    for side, link in enumerate(SPEC.foot_links):
+        wanted = poses[link].apply(centre * [1, 1 - 2 * side, 1])
+        assert np.abs(SoleChain(SPEC)(q)[:, side] - wanted).max() < 1e-9
+
+
+def test_legs_that_swing_back_carry_the_root_forward() -> None:
+    """Both hips turn back by 0.1 rad with flat soles level: the root advances by the way of the soles."""
+    odometry = Odometry(SPEC, CourseConfig(), 1, 50.0)
+    q = np.zeros((1, NUM))
+    hips = [SPEC.lmo_joints.index(n) for n in SPEC.lmo_joints if "hip_pitch" in n]
+    advance(odometry, q)
+    start = SoleChain(SPEC)(q)[0, :, 0].mean()
+    for step in range(10):
+        q[0, hips] = 0.01 * (step + 1)
+        advance(odometry, q)
+    way = start - SoleChain(SPEC)(q)[0, :, 0].mean()
+    assert abs(way) > 0.04
+    assert abs(odometry.course[0, 0] - way) < 2e-3
+
+
+def test_the_gyro_turns_the_heading_and_a_new_walk_starts_afresh() -> None:
+    odometry = Odometry(SPEC, CourseConfig(), 1, 50.0)
+    q = np.zeros((1, NUM))
+    for _ in range(50):
+        advance(odometry, q, gyro=0.3)
+    assert abs(odometry.course[0, 2] - 0.3) < 1e-6
+    advance(odometry, q, walking=True, speed=0.3)
+    assert np.abs(odometry.course).max() == 0.0
+    advance(odometry, q, walking=True, speed=0.3)
+    assert abs(odometry.course[0, 0] + 0.3 * 0.02) < 1e-9
+
+
+def test_nan_is_passed_over() -> None:
+    odometry = Odometry(SPEC, CourseConfig(), 1, 50.0)
+    q = np.zeros((1, NUM))
+    advance(odometry, q, gyro=0.2)
+    before = odometry.course.copy()
+    advance(odometry, np.full((1, NUM), np.nan))
+    advance(odometry, q, gyro=float("nan"))
+    assert np.array_equal(odometry.course, before)
+    assert odometry.off_place(np.array([False]), np.ones(3)).tolist() == [False]
+    odometry.reset()
+    assert not odometry.course.any()
