@@ -131,8 +131,8 @@ class Footage:
         numbers = sorted(round(self._number(p)) for p in found)
         if numbers != list(range(first, first + length)):
             raise DataError(
-                f"video {self.path} has no clip {first}..{first + length} that starts at a keyframe and is whole, so it "
-                "cannot be cut undecoded; `wbvla data check` tells whether it is damaged, else leave it with its file"
+                f"video {self.path} has no clip {first}..{first + length} that starts at a keyframe and is whole: it "
+                "cannot be cut undecoded; `wbvla data check` tells whether it is damaged, else leave it in its file"
             )
         return found
 
