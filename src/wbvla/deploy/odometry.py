@@ -38,15 +38,14 @@ class Odometry:
         """One control tick; a walk that begins starts a new way from where the robot is."""
         if not (np.isfinite(gyro_b).all() and np.isfinite(gravity_b).all() and np.isfinite(q).all()):
             return
-        if self._gravity is None:
-            self._gravity = gravity_b
-        carried = self._gravity + np.cross(self._gravity, gyro_b) * self._dt_s
+        known = gravity_b if self._gravity is None else self._gravity
+        carried = known + np.cross(known, gyro_b) * self._dt_s
         blend = carried + GRAVITY_BLEND * (gravity_b - carried)
-        self._gravity = blend / np.linalg.norm(blend, axis=-1, keepdims=True)
-        feet = level_feet(self._soles(q), self._gravity)
-        before: np.ndarray = feet if self._feet is None else self._feet
-        turn = (yaw_rate(gyro_b, self._gravity), reference)
-        course: np.ndarray = limit_course(advance_course(self.course, feet, before, turn, self._dt_s), self._config)
+        gravity = self._gravity = blend / np.linalg.norm(blend, axis=-1, keepdims=True)
+        feet = level_feet(self._soles(q), gravity)
+        before = feet if self._feet is None else self._feet
+        turn = (yaw_rate(gyro_b, gravity), reference)
+        course = limit_course(advance_course(self.course, feet, before, turn, self._dt_s), self._config)
         fresh = walking & ~self._walking
         self.course = np.where(fresh[:, None], np.zeros_like(course), course)
         self._feet, self._walking = feet, walking
