@@ -193,7 +193,7 @@ def _probe(root: Path, item: Item) -> dict[str, Any]:
     clips = []
     try:
         clips = [asdict(clip) for clip in make(path, item.path, broken)]
-    except DataError as error:
+    except (DataError, OSError) as error:
         broken[item.path] = str(error)
     return {"clips": clips, "broken": broken}
 
