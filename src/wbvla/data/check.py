@@ -92,7 +92,12 @@ def orphans(root: Path, info: Info, rows: Mapping[int, Episode]) -> list[str]:
     owned |= {template.format(episode_index=i) for template in sides for i in range(count)}
     folders = {template.partition("/")[0] for template in SIDE_PATHS}
     found: list[str] = []
-    for pattern in ("data/**/*.parquet", "videos/**/*.mp4", "meta/manifest/*.json", *(f"{f}/**/*" for f in folders)):
+    for pattern in (
+        "data/**/*.parquet",
+        "videos/**/*.mp4",
+        "meta/manifest/*.json",
+        *(f"{f}/**/episode_*" for f in folders),
+    ):
         for path in sorted(Path(root).glob(pattern)):
             name = str(path.relative_to(root))
             if path.is_file() and name not in owned:
