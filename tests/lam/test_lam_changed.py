@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 from lam_clips import SIDE, record
+from test_lam_train import CONFIG
 
+from wbvla.core.contract import open_artefact
 from wbvla.core.errors import ConfigError
+from wbvla.core.metrics import read_metrics
 from wbvla.data.augment import OFF, VIDEO
 from wbvla.data.features import IMAGE
 from wbvla.data.reader import Dataset
 from wbvla.lam.changed import change_pairs, require_possible
 from wbvla.lam.model import LamConfig
 from wbvla.lam.pairs import Pairs, PairSource
+from wbvla.lam.train import train
+from wbvla.train.loop import METRICS
 
 HANDS = (IMAGE + "left_hand", IMAGE + "right_hand")
 
@@ -90,3 +95,26 @@ def test_an_augmented_batch_is_a_function_of_its_step(tmp_path) -> None:
         assert torch.equal(ours["later"], theirs["later"])
     plain = PairSource([part], 8).batch(1, np.random.default_rng([0, 1]))
     assert not torch.equal(plain["now"], ours["now"])
+
+
+def test_an_interrupted_augmented_run_ends_where_an_undisturbed_one_ends(tmp_path) -> None:
+    """2 steps, plug pulled, resumed to 4: the same losses and the same artefact, pairs being augmented fully."""
+    recording = record(tmp_path / "clips", episodes=6, frames=10)
+    config = replace(CONFIG, augment=VIDEO)
+
+    class Off(RuntimeError):
+        pass
+
+    def pull_the_plug(progress) -> None:
+        if progress.step == 3:
+            raise Off
+
+    whole = train(config, tmp_path / "whole", [recording])
+    with pytest.raises(Off):
+        train(config, tmp_path / "cut", [recording], on_step=pull_the_plug)
+    resumed = train(config, tmp_path / "cut", [recording])
+    curves = [[r["loss"] for r in read_metrics(tmp_path / name / METRICS)] for name in ("whole", "cut")]
+    assert curves[0] == curves[1]
+    assert open_artefact(whole.artefact, "lam").digest == open_artefact(resumed.artefact, "lam").digest
+    plain = train(CONFIG, tmp_path / "plain", [recording])
+    assert open_artefact(plain.artefact, "lam").digest != open_artefact(whole.artefact, "lam").digest
