@@ -152,9 +152,9 @@ class VideoReader:
 
     @property
     def num_bytes(self) -> int:
-        """Memory that the open file takes, estimated: tables and decoders [bytes]."""
+        """Memory that the open file takes at most, estimated: tables, and decoders with their frames [bytes]."""
         frame = self._index.height * self._index.width * 3 // 2
-        return self._index.num_bytes + 3 * self._packets.nbytes + len(self._cursors) * FRAMES_HELD * frame
+        return self._index.num_bytes + 3 * self._packets.nbytes + self._max_cursors * FRAMES_HELD * frame
 
     def read(
         self, indices: Sequence[int], pool: ThreadPoolExecutor | None = None
@@ -268,15 +268,16 @@ class VideoCache:
         fps, capacity, max_bytes, _ = self._settings
         self._after_fork()
         key = (path, start, size)
-        if key not in self._open:
-            self._open[key] = VideoReader(ByteRange(path, start, size), fps)
-        self._open.move_to_end(key)
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        reader = self._open[key] = VideoReader(ByteRange(path, start, size), fps)
         taken = sum(r.num_bytes for r in self._open.values())
         while len(self._open) > 1 and (len(self._open) > capacity or taken > max_bytes):
             _, oldest = self._open.popitem(last=False)
             taken -= oldest.num_bytes
             oldest.close()
-        return self._open[key]
+        return reader
 
     def read(
         self, path: Path, indices: Sequence[int], start: int = 0, size: int | None = None
