@@ -160,8 +160,10 @@ def _flatten(array: pa.Array, feature: Feature) -> pa.Array:
     for size in sizes:
         if not _is_list(flat.type):
             raise DataError(f"a column of type {array.type} was declared {feature.shape}")
+        if flat.null_count:
+            raise DataError("a column holds nulls; run `wbvla data check`")
         lengths = flat.value_lengths().to_numpy(zero_copy_only=False)
-        if flat.null_count or (lengths != size).any():
+        if (lengths != size).any():
             raise DataError(f"a column of width {lengths.min()}..{lengths.max()} was declared {feature.shape}")
         flat = flat.flatten()
         flat = flat.storage if isinstance(flat, pa.ExtensionArray) else flat

@@ -340,12 +340,17 @@ def load_info(root: Path) -> Info:
 def read_info(root: Path) -> Info:
     """`load_info` for whoever changes the dataset: raises DataError on v2.x too, which is read but not written."""
     info = load_info(root)
+    require_written(info, root)
+    return info
+
+
+def require_written(info: Info, root: Path) -> None:
+    """Raises DataError unless the dataset is of the version that is written here."""
     if info.version in LEGACY_VERSIONS:
         raise DataError(
-            f"{root} is version {info.version}: it can be read and trained on, but only {CODEBASE_VERSION} is written "
-            f"and checked; convert it first: `wbvla data migrate {root}`"
+            f"{root} is version {info.version}: it can be read and trained on, but only {CODEBASE_VERSION} is written; "
+            f"run `wbvla data migrate {root}`"
         )
-    return info
 
 
 def file_of(episode_index: int, chunks_size: int = CHUNK_SIZE) -> dict[str, int]:

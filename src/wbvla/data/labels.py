@@ -21,6 +21,7 @@ from wbvla.data.format import (
     Feature,
     Info,
     check_names,
+    read_info,
 )
 from wbvla.data.journal import REPLACE, Commit, Disk, as_json, lock, recover
 from wbvla.data.manifest import read_manifest, signed, stage_info
@@ -49,6 +50,7 @@ def write_labels(
     check_names(features)
     with lock(root):
         recover(root, disk)
+        read_info(root)
         dataset = Dataset(root)
         _refuse(dataset, features)
         info = with_columns(dataset.info, features)

@@ -12,7 +12,7 @@ from typing import Any
 
 from wbvla.core.errors import DataError
 from wbvla.core.files import sha256_of
-from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, SEAL, STATS, TASKS, Info
+from wbvla.data.format import CONTRACT, INFO, LABELS, MANIFEST_PATH, SEAL, STATS, TASKS, Info, require_written
 from wbvla.data.journal import Commit, as_json
 
 SCHEMA = 2
@@ -61,7 +61,8 @@ def schema_of(root: Path) -> int:
 
 
 def stage_info(commit: Commit, info: Info) -> None:
-    """Stage the seal and, last of the commit, info.json."""
+    """Stage the seal and, last of the commit, info.json; raises DataError when `info` is of a version not written."""
+    require_written(info, commit.path_after(INFO).parent.parent)
     sealed = (CONTRACT, LABELS, TASKS, STATS)
     paths = {name: commit.path_after(name) for name in sealed}
     files = {name: sha256_of(path) for name, path in paths.items() if path.is_file()}

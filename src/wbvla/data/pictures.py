@@ -1,17 +1,24 @@
 """Pictures embedded in a parquet, as LeRobot's `image` features are: PNG, JPEG or TIFF files, decoded by number."""
 
 import io
+import struct
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from wbvla.core.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "TIFF")
+DAMAGE = (
+    *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
+    *(RuntimeError, MemoryError, struct.error, Image.DecompressionBombError),
+)
+"""what Pillow raises on damaged files, depending on where the damage is"""
 MAX_CACHED_BYTES = 256 << 20
 METRE = "m"
 
@@ -22,11 +29,13 @@ def decode_picture(content: bytes, shape: Sequence[int]) -> np.ndarray:
     The size is compared with `shape` = (height, width, channels) before any pixel is decoded.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.size != (shape[1], shape[0]):
-                raise DataError(f"a picture of {image.size[1]}x{image.size[0]} was declared {shape[0]}x{shape[1]}")
-            return np.asarray(image.convert("RGB") if shape[2] == 3 else image)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata; what cannot be decoded raises
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                if image.size != (shape[1], shape[0]):
+                    raise DataError(f"a picture of {image.size[1]}x{image.size[0]} was declared {shape[0]}x{shape[1]}")
+                return np.asarray(image.convert("RGB") if shape[2] == 3 else image)
+    except DAMAGE as error:
         raise DataError(f"an embedded picture cannot be decoded ({error}); run `wbvla data check`") from error
 
 
