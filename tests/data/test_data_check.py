@@ -1,5 +1,6 @@
 """Every kind of fault made on purpose, in both layouts: check names it, in the right file and for the right episode."""
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -13,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fingerprints import fingerprints
+from PIL import Image
 from recording import HEAD, make_dataset
 
 from wbvla.data import tables
 from wbvla.data.check import check
 from wbvla.data.depth import depth_map
 from wbvla.data.faults import KINDS, leaves
-from wbvla.data.format import scalar, vector
+from wbvla.data.format import read_info, scalar, vector
 from wbvla.data.journal import REPLACE, Commit, Disk, as_json
 from wbvla.data.labels import write_labels
 from wbvla.data.manifest import read_seal, signed
@@ -310,3 +312,24 @@ def test_other_readers_find_no_dataset_in_the_middle_of_a_replacement(root):
     commit.apply()
     assert seen == [False, False]
     assert (root / "meta/info.json").exists()
+
+
+def test_deep_looks_into_every_embedded_picture(root):
+    """Pictures in the parquet of another program: without hashes only decoding tells that one is broken."""
+    name = "observation.images.wrist"
+    feature = {"dtype": "image", "shape": [8, 8, 3], "names": ["height", "width", "channels"]}
+    change_json(root, "meta/info.json", features={**read_info(root).to_json()["features"], name: feature})
+    content = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(content, "PNG")
+    good = content.getvalue()
+    broken = good[:60] + bytes([good[60] ^ 1]) + good[61:]
+    for i, length in enumerate(LENGTHS):
+        path = root / f"data/chunk-000/file-00{i}.parquet"
+        rows = [{"bytes": good, "path": None}] * length
+        pq.write_table(pq.read_table(path).append_column(name, [rows]), path)
+    assert check(unsigned(root), deep=True) == []
+    rows[-1] = {"bytes": broken, "path": None}
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(name), name, [rows]), path)
+    assert check(root) == []
+    assert [(f.kind, f.episode) for f in check(root, deep=True)] == [("unreadable", 2)]

@@ -244,6 +244,15 @@ def test_a_dataset_that_is_being_recorded_is_left_alone(root):
         compact(root)
 
 
+def test_what_others_keep_beside_the_episodes_stays(root):
+    (root / "truth/attempts.json").write_text("[1, 2]")
+    compact(root)
+    delete(root, [0])
+    assert repair(root).kept == 5
+    assert (root / "truth/attempts.json").read_text() == "[1, 2]"
+    assert check(root) == []
+
+
 def test_words_for_episodes():
     assert chosen("0:3,7, 2") == [0, 1, 2, 7]
     for words in ("", "a", "3:1", "-1", "1;2", "1:2:3"):

@@ -14,6 +14,7 @@ from wbvla.data.depth import DepthReader
 from wbvla.data.format import DEPTH_PATH, MANIFEST_PATH, Info
 from wbvla.data.manifest import read_manifest, verify_file
 from wbvla.data.parts import Footage, rows_digest
+from wbvla.data.pictures import decode_picture
 from wbvla.data.reader import Episode
 from wbvla.data.sharing import first_row, sharing
 from wbvla.data.video import VideoReader
@@ -184,6 +185,10 @@ class Examiner:
                 yield Fault(kind="schema", path=name, message="; ".join(wrong), episode=index)
                 return
             columns = {k: from_arrow(f, table.column(k)) for k, f in info.columns.items()}
+            for key in info.images if self._deep else ():
+                shape = info.features[key].shape
+                for content in from_arrow(info.features[key], table.column(key)):
+                    decode_picture(content, shape)
         except (DataError, *tables.UNREADABLE) as error:
             yield Fault(kind=file_kind(path), path=name, message=str(error), episode=index)
             return

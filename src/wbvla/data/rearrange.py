@@ -192,7 +192,7 @@ def carry_home(parts: Sequence[Part], source: Source, target: Target) -> list[st
 
 def files_of_episodes(root: Path) -> list[str]:
     """Every file that belongs to single episodes or to several of them, committed or not."""
-    patterns = [*OLD_FILES, *(f"{template.partition('/')[0]}/**/*" for template in SIDE_PATHS)]
+    patterns = [*OLD_FILES, *(f"{template.partition('/')[0]}/**/episode_*" for template in SIDE_PATHS)]
     found = {p for pattern in patterns for p in root.glob(pattern) if p.is_file()}
     return sorted(str(p.relative_to(root)) for p in found)
 
