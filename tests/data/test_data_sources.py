@@ -139,6 +139,24 @@ def test_a_list_that_was_tampered_with_leads_nowhere(videos: Path) -> None:
         list_clips(videos)
 
 
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_damaged_list_is_made_anew(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Lines that hold no clip, or one of no length or rate, are probed again."""
+    root = tmp_path_factory.mktemp("list")
+    video(root / "a.mp4", 4)
+    whole = list_clips(root)
+    path = root / FOLDER / LIST
+    key, row = json.loads(path.read_text())
+    wrong = data.draw(st.sampled_from([("length", -1), ("length", "x"), ("fps", "nan"), ("start", 1.5), ("size", -3)]))
+    row["clips"][0] |= dict([wrong])
+    line = json.dumps([key, row])
+    path.write_text(line[: data.draw(st.integers(0, len(line)))])
+    assert list_clips(root) == whole
+    path.write_text(line)
+    assert list_clips(root) == whole
+
+
 def test_links_out_of_the_folder_are_not_followed(videos: Path, tmp_path: Path) -> None:
     outside = video(tmp_path / "outside.mp4", 4)
     os.symlink(outside, videos / "link.mp4")

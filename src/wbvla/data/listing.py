@@ -33,6 +33,8 @@ MAX_MEMBERS = 1 << 20
 """most members of one archive"""
 MAX_JSON = 1 << 20
 """largest description of one clip [bytes]"""
+MAX_LIST = 1 << 30
+"""largest list that is read back; a larger one is made anew [bytes]"""
 MIN_FRAMES = 2
 
 
@@ -56,6 +58,11 @@ class Clip:
     """words that hold for the whole clip: those of its description, else the folder it lies in"""
     intrinsics: dict[str, float] = field(default_factory=dict)
     """fx, fy, cx, cy and whatever else is known of the lens [px]"""
+
+    def __post_init__(self) -> None:
+        whole = (self.length, self.start, 0 if self.size is None else self.size)
+        if not all(isinstance(n, int) and n >= 0 for n in whole) or not 0 <= float(self.fps) < 1e5 or not self.length:
+            raise DataError(f"no clip: {self.name!r} of {self.length!r} frames at {self.fps!r} Hz from {self.start!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +169,13 @@ def _key(item: Item) -> str:
 def _read_rows(path: Path) -> dict[str, dict[str, Any]]:
     """What an earlier call noted; a line that was cut off by a kill is left out."""
     rows: dict[str, dict[str, Any]] = {}
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size > MAX_LIST:
         return rows
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             key, row = json.loads(line)
             rows[key] = {"clips": [asdict(Clip(**c)) for c in row["clips"]], "broken": dict(row["broken"])}
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, DataError, RecursionError):
             continue
     return rows
 
