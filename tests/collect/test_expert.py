@@ -15,6 +15,7 @@ from wbvla.collect.record import RecordConfig, read_attempts, record_expert
 from wbvla.collect.stage import Stage, StageConfig, expert_for
 from wbvla.core.errors import ContractMismatch, UnknownName
 from wbvla.core.records import Action, Observation, Tick
+from wbvla.data.check import check
 from wbvla.data.features import (
     ACTION,
     EE_POSE,
@@ -173,6 +174,7 @@ def test_recording_goes_on_where_it_stopped_and_ends_the_same(tmp_path: Path) ->
         assert set(ours[SKILL]) >= {"walk", "reach", "grasp", "lift"}
         assert "" not in ours[SUBTASK]
     require_same_bytes(tmp_path / "a", tmp_path / "b")
+    assert check(tmp_path / "a") == []
     with pytest.raises(ContractMismatch):
         record_expert(tmp_path / "a", "box-lift", 3, 3, config=replace(SMALL, width=64, height=48))
     with pytest.raises(ContractMismatch, match="seed"):

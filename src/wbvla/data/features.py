@@ -49,7 +49,7 @@ class Recording:
     acceleration: bool = False
     """whether its IMU gives linear acceleration"""
     stamps: bool = True
-    """capture times of the body's sensors and of every camera"""
+    """capture times of the body's sensors and of every camera, 64-bit here; LeRobot's items give them as 32-bit"""
     success: bool = True
     """whether the episode reached its goal, where that is known"""
     primitive: bool = False
