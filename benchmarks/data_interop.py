@@ -23,7 +23,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "interop"))
 
-from comparing import OFFSETS, Verdict, compare, wanted_windows  # noqa: E402 # pyright: ignore
+from comparing import OFFSETS, Verdict, compare, control, wanted_windows  # noqa: E402 # pyright: ignore
 from recordings import make_all  # noqa: E402 # pyright: ignore
 
 from wbvla.core.files import write_json  # noqa: E402
@@ -101,6 +101,7 @@ def measure(work: Path, pythons: dict[str, Path], num_episodes: int) -> dict[str
     roots = {"v3": {f"ours {k}": r for k, r in made.items()}, "v21": exports(made, work)}
     verdicts: list[Verdict] = []
     versions: dict[str, str] = {}
+    blind: list[str] = ["no control was run"]
     for release, python in pythons.items():
         out = work / f"theirs-{release}"
         run_inside(python, "lerobot_write.py", str(out), str(num_episodes), work=work)
@@ -111,6 +112,9 @@ def measure(work: Path, pythons: dict[str, Path], num_episodes: int) -> dict[str
             show(verdict)
             verdicts.append(verdict)
             versions |= {f"{key}_{release}": facts[key] for key in ("lerobot", "torchcodec", "av") if key in facts}
+            if kind == "ours teleoperation" and facts:
+                blind = control(folders[kind], dump)
+                print(f"planted errors that were not noticed: {blind or 'none'}", flush=True)
     differences = [d for v in verdicts for d in v.differences]
     return {
         "versions": versions,
@@ -122,7 +126,8 @@ def measure(work: Path, pythons: dict[str, Path], num_episodes: int) -> dict[str
         "max_levels": max(v.max_levels for v in verdicts),
         "max_depth_mm": max(v.depth_mm for v in verdicts),
         "differences": differences,
-        "equal": not differences,
+        "planted_errors_missed": blind,
+        "equal": not differences and not blind,
     }
 
 

@@ -163,3 +163,30 @@ def _window(verdict: Verdict, data: Dataset, index: int, theirs: dict[str, np.nd
         else:
             same = value.shape == other.shape and np.array_equal(value.astype(other.dtype), other)
             verdict.require(same, f"{name}: window {index} differs")
+
+
+def control(root: Path, dump: Path) -> list[str]:
+    """Whether the comparison can fail: kinds of planted errors that it did not notice; empty when it saw them all."""
+    facts = json.loads(Path(f"{dump}.json").read_text())
+    with np.load(f"{dump}.npz", allow_pickle=False) as loaded:
+        arrays = dict(loaded)
+    camera = next(k for k, v in arrays.items() if k.startswith("item/") and v.dtype == np.uint8 and v.ndim == 4)
+    number = next(k for k, v in arrays.items() if k.startswith("item/") and v.dtype == np.float32 and v.ndim == 2)
+    shifted, changed = np.roll(arrays[camera], 1, axis=0), arrays[number].copy()
+    changed[-1, -1] = np.nextafter(changed[-1, -1], np.float32(np.inf))
+    pads = next(k for k in arrays if k.startswith("pad/"))
+    planted = {
+        "frames late by one": ({camera: shifted}, {}),
+        "a number off by one unit in the last place": ({number: changed}, {}),
+        "padding inverted": ({pads: ~arrays[pads]}, {}),
+        "another task": ({}, {"texts": {**facts["texts"], "task": ["?", *facts["texts"]["task"][1:]]}}),
+        "a key missing": ({}, {"keys": facts["keys"][1:]}),
+    }
+    missed: list[str] = []
+    spoiled = dump.with_name("control")
+    for what, (wrong, said) in planted.items():
+        np.savez(f"{spoiled}.npz", **{**arrays, **wrong})
+        Path(f"{spoiled}.json").write_text(json.dumps({**facts, **said}))
+        if not compare("control", root, spoiled)[0].differences:
+            missed.append(what)
+    return missed
