@@ -13,7 +13,7 @@ from recording import CONFIG, make_dataset, record, require_episode
 from wbvla.core.errors import DataError
 from wbvla.data.journal import Disk, pending
 from wbvla.data.reader import Dataset
-from wbvla.data.rearrange import delete
+from wbvla.data.rearrange import compact, delete
 from wbvla.data.writer import DatasetWriter
 
 
@@ -135,6 +135,22 @@ def test_full_disk_is_reported_and_loses_nothing(tmp_path):
         with DatasetWriter.open(root) as again:
             assert again.num_episodes in (1, 2)
         require_episode(Dataset(root), 0, 3)
+
+
+@pytest.mark.parametrize("work", [compact, label_all], ids=["compact", "label"])
+def test_full_disk_leaves_the_old_dataset_or_a_commit_to_finish(tmp_path, work):
+    """An error in plain words at any step; before the journal nothing changed, after it recovery finishes."""
+    steps = steps_of(lambda root, disk: work(root, disk=disk), make_dataset(tmp_path / "whole", [3, 2]))
+    journal = steps.index("after rename journal.json")
+    for number in (0, journal - 1, journal + 2):
+        root = make_dataset(tmp_path / f"full-{number}", [3, 2])
+        with pytest.raises(DataError, match=r"No space left.*free space"):
+            work(root, disk=Disk(Full(number)))
+        assert (pending(root) == "replace") == (number > journal)
+        DatasetWriter.open(root).close()
+        data = Dataset(root)
+        for index, length in enumerate([3, 2]):
+            require_episode(data, index, length)
 
 
 def test_leftovers_of_a_kill_while_recording_are_removed(tmp_path):

@@ -7,7 +7,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -129,6 +130,29 @@ class Commit:
         journal = {"kind": self._kind, "moves": self._moves, "removals": self._removals}
         self._disk.write(self._root / STAGING / JOURNAL, as_json(journal))
         replay(self._root, self._disk)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Stage inside; everything is applied at the end. A failure inside leaves the dataset as it was.
+
+        Raises DataError when the disk fails; past the point of no return, recovery finishes the commit.
+        """
+        staged = False
+        try:
+            yield
+            staged = True
+        except OSError as error:
+            raise DataError(
+                f"{self._root} cannot be written ({error}); nothing was changed: free space and try again"
+            ) from error
+        finally:
+            if not staged:
+                self.abandon()
+        try:
+            self.apply()
+        except OSError as error:
+            way = f"free space and run `wbvla data repair {self._root}`"
+            raise DataError(f"{self._root}: the commit was interrupted ({error}); {way}") from error
 
     def abandon(self) -> None:
         """Remove what was staged."""

@@ -54,17 +54,12 @@ def write_labels(
         dataset = Dataset(root)
         _refuse(dataset, features)
         info = with_columns(dataset.info, features)
-        commit, staged = Commit(root, disk, REPLACE), False
-        try:
+        commit = Commit(root, disk, REPLACE)
+        with commit.whole():
             _stage(dataset, info, features, labels, commit)
             noted = {**dataset.labels, **{name: dict(source) for name in features}}
             commit.stage_bytes(LABELS, as_json(noted))
             stage_info(commit, info)
-            staged = True
-        finally:
-            if not staged:
-                commit.abandon()
-        commit.apply()
 
 
 def require_labels(dataset: Dataset, names: Iterable[str], digest: str) -> None:

@@ -175,18 +175,13 @@ def _in_place(
 
 def carry_home(parts: Sequence[Part], source: Source, target: Target) -> list[str]:
     """Stage and apply a replacement of a dataset by `parts`; returns the names that vanished."""
-    root, commit, staged = source.root, target.commit, False
-    try:
+    root, commit = source.root, target.commit
+    with commit.whole():
         carrier = Carrier(parts, target, [source])
         carrier.stage()
         gone = sorted(set(files_of_episodes(root)) - carrier.names)
         for name in gone:
             commit.remove(name)
-        staged = True
-    finally:
-        if not staged:
-            commit.abandon()
-    commit.apply()
     return gone
 
 
@@ -217,15 +212,9 @@ def _copy(out: Path, parts: Sequence[Part], layout: Layout, disk: Disk, show: Sh
 
 
 def _write(out: Path, parts: Sequence[Part], sources: Sequence[Source], target: Target) -> None:
-    staged = False
-    try:
+    with target.commit.whole():
         _stage_words(target.commit, sources[0])
         Carrier(parts, target, sources).stage()
-        staged = True
-    finally:
-        if not staged:
-            target.commit.abandon()
-    target.commit.apply()
 
 
 def _is_copy(out: Path, parts: Sequence[Part]) -> bool:

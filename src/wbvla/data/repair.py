@@ -184,9 +184,9 @@ def _tasks(root: Path, info: Info, records: Mapping[int, Episode]) -> list[str]:
 def _replace(source: Source, kept: Sequence[Episode], distrusted: frozenset[str], disk: Disk) -> tuple[str, ...]:
     """One commit that leaves exactly the good episodes; returns what went to quarantine."""
     root = source.root
-    commit, staged, moved = Commit(root, disk, REPLACE), False, list[str]()
+    commit, moved = Commit(root, disk, REPLACE), list[str]()
     target = Target(commit=commit, layout=Layout(kind="keep"), info=source.info, home=root, distrusted=distrusted)
-    try:
+    with commit.whole():
         _restore_words(root, commit)
         carrier = Carrier([Part(source=source, record=r) for r in kept], target, [source])
         carrier.stage()
@@ -199,11 +199,6 @@ def _replace(source: Source, kept: Sequence[Episode], distrusted: frozenset[str]
             if not name.startswith("meta/"):
                 commit.stage_link(f"{folder}/{name}", root / name)
                 moved.append(name)
-        staged = True
-    finally:
-        if not staged:
-            commit.abandon()
-    commit.apply()
     return tuple(moved)
 
 
