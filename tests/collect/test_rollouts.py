@@ -244,13 +244,13 @@ def test_trials_of_an_evaluation_are_recorded_and_unchanged_by_it(tmp_path: Path
     config = ArenaConfig(image_width=32, image_height=24, time_limit_s=2.0)
     with Arena(task, X2, lmo, config) as arena:
         plain = run_trials(arena, trials, player, films=0)
-        with RolloutRecorder(tmp_path / "d", X2) as recorder:
+        with RolloutRecorder(tmp_path / "d", X2, facts={"vla": "digest"}) as recorder:
             recorded = run_trials(arena, trials, player, films=0, recorder=recorder)
     assert [r.efficiency for r in recorded.results] == [r.efficiency for r in plain.results]
     data = Dataset(tmp_path / "d")
     assert data.num_episodes == 2
     assert data.cameras == tuple(IMAGE + name for name in X2.camera_names)
     assert [int(data.truth(i)["seed"]) for i in range(2)] == [t.seed for t in trials]
-    assert data.notes(0) == {"player": "random", "task": "box-lift"}
+    assert data.notes(0) == {"vla": "digest", "player": "random", "task": "box-lift"}
     assert [success_of(data.columns(i, [SUCCESS])[SUCCESS]) for i in range(2)] == [FAILED, FAILED]
     assert data.tasks == list(dict.fromkeys(t.instruction for t in trials))

@@ -70,7 +70,9 @@ def main(argv: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         recorder = None
         if options.record is not None:
-            recorder = stack.enter_context(RolloutRecorder(options.record, load_robot(bundle.robot)))
+            facts = {"vla": bundle.vla.digest, "lmo": bundle.lmo.digest}
+            recorder = RolloutRecorder(options.record, load_robot(bundle.robot), facts=facts)
+            stack.enter_context(recorder)
         progress = stack.enter_context(Progress(BarColumn(), *times, console=console, transient=True))
         bar = progress.add_task("starting the policy server", total=None)
         report = evaluate_bundle(

@@ -64,8 +64,11 @@ class RolloutRecorder:
     continued, and refused when its features differ.
     """
 
-    def __init__(self, folder: Path, spec: RobotSpec, config: RolloutConfig | None = None) -> None:
-        self.config, self.recorded = config or RolloutConfig(), Recorded()
+    def __init__(
+        self, folder: Path, spec: RobotSpec, config: RolloutConfig | None = None, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """`facts` enter the notes of every episode."""
+        self.config, self.recorded, self._facts = config or RolloutConfig(), Recorded(), dict(facts or {})
         self._folder, self._spec = Path(folder), spec
         self._room = threading.Semaphore(self.config.max_waiting)
         self._pool = ThreadPoolExecutor(1, "wbvla-rollouts")
@@ -80,7 +83,7 @@ class RolloutRecorder:
         if self._cutter is not None:
             raise DataError("an episode is being recorded; `end` it first")
         self._lost = 0
-        self._put(lambda: self._desk.begin(instruction, notes), wait=True)
+        self._put(lambda: self._desk.begin(instruction, self._facts | notes), wait=True)
         self._cutter = FrameCutter(self._deliver)
 
     def observe(self, tick: Tick) -> None:
