@@ -208,7 +208,8 @@ def _copy(out: Path, parts: Sequence[Part], layout: Layout, disk: Disk, show: Sh
         elif (out / STATS).exists() or not _is_copy(out, parts):
             raise DataError(f"{out} already holds a dataset; choose another folder")
         refresh_stats(out, disk)
-    return _change(out, {"files": 0, "bytes": sum(_sizes(s.root)["bytes"] for s in sources)})
+    before = [_sizes(source.root) for source in sources]
+    return _change(out, {key: sum(sizes[key] for sizes in before) for key in ("files", "bytes")})
 
 
 def _write(out: Path, parts: Sequence[Part], sources: Sequence[Source], target: Target) -> None:
