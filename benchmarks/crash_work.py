@@ -57,7 +57,7 @@ def make(root: Path, seed: int, lengths: list[int]) -> Path:
     return root
 
 
-def fingerprint(data: Dataset, index: int, truth: bool = True) -> str:
+def fingerprint(data: Dataset, index: int, truth: bool = True, frames: bool = True) -> str:
     """SHA-256 of what was recorded: words, columns, every decoded frame and, unless told, the privileged arrays."""
     total = hashlib.sha256(data.instruction(index).encode())
     columns = data.columns(index, [STATE, "action", NOTE, "timestamp", "frame_index"])
@@ -65,17 +65,21 @@ def fingerprint(data: Dataset, index: int, truth: bool = True) -> str:
         total.update(name.encode())
         total.update("\n".join(values).encode() if values.dtype == object else np.ascontiguousarray(values).tobytes())
     length = data.episodes[index].length
-    for camera in CAMERAS:
+    for camera in CAMERAS if frames else ():
         total.update(np.ascontiguousarray(data.frames(camera, index, range(length))).tobytes())
     for name, values in sorted(data.truth(index).items()) if truth else ():
         total.update(name.encode() + values.tobytes())
     return total.hexdigest()
 
 
-def fingerprints(root: Path, truth: bool = True) -> list[str]:
-    """One fingerprint per committed episode; opens, reads everything, closes."""
+def fingerprints(root: Path, truth: bool = True, known: int = 1 << 30) -> list[str]:
+    """One fingerprint per committed episode; opens, reads everything, closes.
+
+    Frames count for the first `known` episodes only. Those after them were encoded by a child whose bytes nobody saw:
+    an encoder does not always make the same bytes of the same pictures, so `check` against the manifest must do there.
+    """
     data = Dataset(root)
-    found = [fingerprint(data, e.index, truth) for e in data.episodes]
+    found = [fingerprint(data, e.index, truth, frames=e.index < known) for e in data.episodes]
     data.close()
     return found
 
