@@ -54,11 +54,11 @@ def files(root: Path) -> set[str]:
 
 
 def test_killed_commit_is_whole_or_absent(tmp_path):
-    """At six of the steps: the two older episodes are untouched, the new one is whole or wholly absent."""
+    """At five of the steps: the two older episodes are untouched, the new one is whole or wholly absent."""
     steps = steps_of(record_one, make_dataset(tmp_path / "whole", [3, 2]))
     whole = files(tmp_path / "whole")
     assert {s.split()[1] for s in steps} == {"fsync", "rename", "write", "unlink"}
-    for number in spread(len(steps), 6):
+    for number in spread(len(steps), 5):
         root = make_dataset(tmp_path / f"killed-{number}", [3, 2])
         before = files(root)
         assert run_killed(record_one, root, number), f"step {number} was not reached"
@@ -77,9 +77,9 @@ def test_killed_commit_is_whole_or_absent(tmp_path):
 
 
 def test_killed_labelling_leaves_old_or_new(tmp_path):
-    """At four of the steps: after recovery all episodes are labelled, or none is; in between nobody may read."""
+    """At three of the steps: after recovery all episodes are labelled, or none is; in between nobody may read."""
     steps = steps_of(label_all, make_dataset(tmp_path / "whole", [3, 2]))
-    for number in spread(len(steps), 4):
+    for number in spread(len(steps), 3):
         root = make_dataset(tmp_path / f"killed-{number}", [3, 2])
         assert run_killed(label_all, root, number)
         if pending(root):
@@ -125,7 +125,7 @@ def test_full_disk_is_reported_and_loses_nothing(tmp_path):
     with DatasetWriter.open(make_dataset(tmp_path / "whole", [3]), disk=Disk(steps)) as writer:
         record(writer, 2)
         total = len(steps.seen)
-    for number in spread(total, 5):
+    for number in spread(total, 4):
         root = make_dataset(tmp_path / f"full-{number}", [3])
         writer = DatasetWriter.open(root, disk=Disk(Full(number)))
         with pytest.raises(DataError, match="No space left"):
