@@ -23,7 +23,8 @@ def curves(
     rows = values.astype(np.float64)
     finite = rows[np.isfinite(rows)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    pad = 0.06 * (high - low) or max(abs(high), 1.0) * 0.1
+    flat = high - low <= 1e-6 * max(abs(high), 1.0)  # rounding is no signal
+    pad = 0.1 * max(abs(high), 1.0) if flat else 0.06 * (high - low)
     low, high = low - pad, high + pad
     parts = [_frame(low, high, seconds), *(_mark(m / max(seconds, 1e-9)) for m in marks)]
     for channel, name in enumerate(names):
