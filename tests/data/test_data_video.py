@@ -287,3 +287,19 @@ def test_writer_refuses_what_it_cannot_encode(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="declared"):
         writer.add(np.zeros((HEIGHT, WIDTH + 2, 3), dtype=np.uint8))
     writer.abandon()
+
+
+def test_the_same_pictures_become_the_same_bytes(tmp_path):
+    """Two encoders at a time, as a recording has them, over and over: one content per camera."""
+    rng = np.random.default_rng(5)
+    textures = np.kron(rng.integers(0, 256, (2, 8, 6, 8, 3), dtype=np.uint8), np.ones((1, 1, 8, 8, 1), np.uint8))
+    seen = set()
+    for _ in range(60):
+        writers = [VideoWriter(tmp_path / f"{i}.mp4", 48, 64, 10, VideoCodec()) for i in range(2)]
+        for frame in range(8):
+            for writer, pictures in zip(writers, textures):
+                writer.add(pictures[frame])
+        for writer in writers:
+            writer.close()
+        seen.add(tuple((tmp_path / f"{i}.mp4").read_bytes() for i in range(2)))
+    assert len(seen) == 1
