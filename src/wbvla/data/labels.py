@@ -1,6 +1,7 @@
 """Latent action codes written back as columns of a committed dataset: all episodes at once, or none."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def with_columns(info: Info, features: Mapping[str, Feature]) -> Info:
     """info.json with more columns, before those the writer adds itself."""
     recorded = {k: f for k, f in info.features.items() if k not in OWN_FEATURES}
     own = {k: f for k, f in info.features.items() if k in OWN_FEATURES}
-    return Info(**{**vars(info), "features": {**recorded, **features, **own}})
+    return replace(info, features={**recorded, **features, **own})
 
 
 def _refuse(dataset: Dataset, features: Mapping[str, Feature]) -> None:
