@@ -1,16 +1,17 @@
-"""Windows per second of our reader and of LeRobot's, on the same files in one run, cold and without a frame cache.
+"""Frames per second of our reader and of LeRobot's, on the same files in one run, cold and without a frame cache.
 
     WBVLA_INTEROP=FOLDER python benchmarks/data_throughput.py [--quick]
 
 FOLDER/v3/bin/python must have lerobot[dataset] 0.6 (and the system FFmpeg's libraries for torchcodec, its fastest
 decoder); without it only our own figures are given. A window is 2 frames of one 224x224 camera, 30 frames apart, with
-the other columns and the instruction; both sides hand out the same contiguous tensor (2, 3, 224, 224), float32 in
-[0, 1] (LeRobot's default, the headline) or uint8. Two datasets: one written by us with our defaults, one by LeRobot
-with its own. Each measurement is a fresh process after the files were dropped from the page cache; sides alternate.
-Opening decoders counts; importing and opening the dataset do not. Our reader decodes the two frames on two threads
-where it has two cores, LeRobot's a camera on one; `one_core` has both pinned to one core. `ratio` is the smallest of
-our fps / LeRobot's over random and sequential order on our files, and the medians of paired rounds are given for all.
-Last line: one JSON object. The long form writes docs/results/data_throughput.json.
+every other column of the first and its instruction; both sides hand out the same contiguous tensor (2, 3, 224, 224),
+float32 in [0, 1] (LeRobot's default, the headline) or uint8. The clips are egocentric ones of `wbvla record egovideo`,
+as we write them by default, and again as LeRobot does. Each measurement is a fresh process after the files were dropped
+from the page cache; sides alternate. Opening decoders counts; importing and opening the dataset do not. Torch has one
+thread on both sides, as in a loader's worker; `one_core` has both pinned to one core. `ratio` is ours / LeRobot's,
+median of the paired rounds, the smaller of random and sequential order on our files. `streamed` is our shuffled stream,
+which decodes a group of clips once and keeps it: no part of the ratio. Last line: one JSON object. The long form writes
+docs/results/data_throughput.json.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
-from wbvla.data.format import vector, video
 from wbvla.data.reader import Dataset
 from wbvla.data.video import VideoCodec, decoding_threads
-from wbvla.data.writer import DatasetConfig, DatasetWriter
 from wbvla.lam.model import lam_loss
 from wbvla.lam.streamed import StreamedPairs, pair_stream
 from wbvla.lam.train import build
@@ -42,48 +42,24 @@ from wbvla.train.loop import fit
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE.parent / "docs" / "results" / "data_throughput.json"
-CAMERA, SIDE, FPS, GAP, LENGTH, SEED = "observation.images.head", 224, 30, 30, 300, 0
-COLUMNS = {"observation.state": 14, "action": 20}
+CAMERA, SIDE, FPS, GAP, SEED = "observation.images.head", 224, 25, 30, 0
 TARGETS = {"ratio": 3.0, "growth_mib": 50.0}
 
 
-def scene(seed: int, length: int) -> Iterator[np.ndarray]:
-    """A textured room that a camera pans over, two boxes that move, and sensor noise of three grey levels."""
-    rng = np.random.default_rng(seed)
-    room = np.zeros((2 * SIDE, 2 * SIDE, 3))
-    for grain in (4, 8, 16, 32, 64):
-        coarse = rng.normal(size=(2 * SIDE // grain + 1, 2 * SIDE // grain + 1, 3))
-        room += np.kron(coarse, np.ones((grain, grain, 1)))[: 2 * SIDE, : 2 * SIDE] * grain**0.5
-    room = (room - room.min()) / np.ptp(room) * 220 + 15
-    noise = rng.normal(scale=3.0, size=(8, SIDE, SIDE, 1))
-    for i in range(length):
-        y, x = int(SIDE / 2 * (1 + np.sin(i / 37 + seed))), int(SIDE / 2 * (1 + np.cos(i / 51)))
-        frame = room[y : y + SIDE, x : x + SIDE] + noise[i % 8]
-        for k in range(2):
-            down, right = int(SIDE / 2 + 75 * np.sin(i / 15 + k)), int(SIDE / 2 + 75 * np.cos(i / 20 + 2 * k))
-            frame[down - 20 : down + 20, right - 20 : right + 20] = (200 * k, 80, 30 + 100 * k)
-        yield np.clip(frame, 0, 255).astype(np.uint8)
-
-
-def write_ours(root: Path, episodes: int) -> Path:
+def write_ours(root: Path, clips: int) -> Path:
     """Our dataset, our default codec."""
-    columns = {name: vector([f"c{i}" for i in range(n)]) for name, n in COLUMNS.items()}
-    config = DatasetConfig(fps=FPS, robot="none", features={CAMERA: video(SIDE, SIDE), **columns})
-    with DatasetWriter.create(root, config) as writer:
-        for number in range(episodes):
-            with writer.episode(task="walk to the table") as episode:
-                for i, rgb in enumerate(scene(number, LENGTH)):
-                    episode.add({CAMERA: rgb, **{name: np.full(n, i) for name, n in COLUMNS.items()}})
-                episode.commit()
+    config = EgoVideoConfig(num_clips=clips, fps=FPS, width=SIDE, height=SIDE, seed=SEED)
+    record_egovideo(replace(config, seconds=10.0, goal_seconds=10.0), root)
     return root
 
 
-def write_lerobot(python: str, root: Path, episodes: int) -> Path:
-    """LeRobot's dataset, its own defaults."""
-    frames = np.stack([np.stack(list(scene(e, LENGTH))) for e in range(episodes)])
-    np.save(root.parent / "frames.npy", frames)
-    script = str(HERE / "throughput_write.py")
-    call([python, script, str(root), str(root.parent / "frames.npy"), str(FPS), CAMERA], root.parent)
+def write_lerobot(python: str, ours: Path, root: Path, clips: int) -> Path:
+    """The same pictures as LeRobot writes them, with its own defaults."""
+    data = Dataset(ours)
+    lengths = [data.episodes[e].length for e in range(clips)]
+    np.save(root.parent / "frames.npy", data.load_video(CAMERA, (SIDE, SIDE), range(clips)))
+    script, told = str(HERE / "throughput_write.py"), json.dumps(lengths)
+    call([python, script, str(root), str(root.parent / "frames.npy"), told, str(FPS), CAMERA], root.parent)
     (root.parent / "frames.npy").unlink()
     return root
 
@@ -127,7 +103,7 @@ class Sides:
 
     def run(self, side: str, root: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
         """One cold pass over the plan's windows."""
-        whole = {"camera": CAMERA, "columns": list(COLUMNS), "gap": GAP, "fps": FPS, "size": [SIDE, SIDE], **plan}
+        whole = {"camera": CAMERA, "gap": GAP, "fps": FPS, "size": [SIDE, SIDE], **plan}
         path = self._scratch / "plan.json"
         path.write_text(json.dumps({"cores": 0, "deliver": "float32", **whole}))
         forget(root)
@@ -191,11 +167,11 @@ def data_wait(root: Path, scratch: Path, steps: int) -> dict[str, float]:
 
 def measure(sides: Sides, scratch: Path, quick: bool) -> dict[str, Any]:
     """Every figure."""
-    episodes, rounds, count = (6, 1, 200) if quick else (40, 3, 400)
-    roots = {"ours": write_ours(scratch / "ours", episodes)}
+    clips, rounds, count = (8, 1, 300) if quick else (40, 5, 1000)
+    roots = {"ours": write_ours(scratch / "ours", clips)}
     if "lerobot" in sides.pythons:
         python = sides.pythons["lerobot"]
-        roots["lerobot"] = write_lerobot(python, scratch / "lerobot", 2 if quick else 10)
+        roots["lerobot"] = write_lerobot(python, roots["ours"], scratch / "lerobot", 2 if quick else 12)
     detail: dict[str, Any] = {}
     for name, root in roots.items():
         for variant in ({}, {"cores": 1}, {"deliver": "uint8"}):
@@ -206,6 +182,8 @@ def measure(sides: Sides, scratch: Path, quick: bool) -> dict[str, Any]:
                 found = sides.compare(root, {"order": order, **variant}, rounds, count)
                 detail.setdefault(f"{name}_files", {}).setdefault(label, {})[order] = found
                 print(f"{name} files, {label}, {order}: {found}", flush=True)
+    whole = len(Dataset(roots["ours"]).whole_windows(0, GAP))
+    streamed = sides.run("ours", roots["ours"], {"windows": [[0, 0, 0]] * whole, "streamed": True, "cores": 1})
     growth, after = (2000, 500) if quick else (21_000, 1000)
     windows = windows_of(roots["ours"], "random", growth, 7)
     grown = sides.run("ours", roots["ours"], {"windows": windows, "growth_after": after})
@@ -217,6 +195,7 @@ def measure(sides: Sides, scratch: Path, quick: bool) -> dict[str, Any]:
         "ratio": head[slower].get("ratio"),
         "growth_mib": round(grown["growth_mib"], 2),
         "growth_samples": growth - after,
+        "streamed_one_core_fps": round(2 * whole / streamed["seconds"], 1),
         **data_wait(roots["ours"], scratch, 16 if quick else 120),
         "detail": detail,
     }

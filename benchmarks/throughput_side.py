@@ -2,8 +2,8 @@
 
     python benchmarks/throughput_side.py ours|lerobot ROOT PLAN.json
 
-Runs under either package's own Python, so it imports only the one it is asked for. PLAN holds the camera, the other
-columns, the windows (episode, frame, global index), the gap, the deliverable, cores and the file for a few samples.
+Runs under either package's own Python, so it imports only the one it is asked for. PLAN holds the camera, the
+windows (episode, frame, global index), the gap, the deliverable, cores and the file for a few samples.
 """
 
 import json
@@ -30,7 +30,10 @@ def open_ours(root: str, plan: dict[str, Any]) -> tuple[Callable[[list[int]], An
     from wbvla.data.reader import Dataset
 
     data, camera, gap = Dataset(Path(root)), plan["camera"], plan["gap"]
-    offsets = {camera: (0, gap), **dict.fromkeys(plan["columns"], (0,))}
+    offsets = {camera: (0, gap), **dict.fromkeys(data.info.columns, (0,))}
+    torch.set_num_threads(1)
+    if plan.get("streamed"):
+        return open_stream(data, plan), {"backend": "av " + av.__version__, "torch": torch.__version__}
 
     def read(window: list[int]) -> Any:
         item = data.window(window[0], window[1], offsets)
@@ -38,9 +41,27 @@ def open_ours(root: str, plan: dict[str, Any]) -> tuple[Callable[[list[int]], An
         task = data.instruction(window[0], window[1])
         if plan["deliver"] == "uint8":
             return frames, task
-        return frames.to(torch.float32).div_(255), task
+        return torch.div(frames, 255), task
 
     return read, {"backend": "av " + av.__version__, "torch": torch.__version__}
+
+
+def open_stream(data: Any, plan: dict[str, Any]) -> Callable[[list[int]], Any]:
+    """Windows in the order of the stream, whatever is asked for."""
+    import torch
+
+    from wbvla.data.stream import Stream, StreamConfig
+
+    camera = plan["camera"]
+    places = {camera: (0.0, plan["gap"] / plan["fps"]), **dict.fromkeys(data.info.columns, (0.0,))}
+    lane = Stream([data], StreamConfig(offsets_s=places, batch_size=1, size=tuple(plan["size"]), block=128)).lane(0)
+    numbers = iter(range(1 << 40))
+
+    def read(window: list[int]) -> Any:
+        frames = lane.get(next(numbers))[camera]
+        return torch.div(torch.from_numpy(np.ascontiguousarray(np.moveaxis(frames, -1, 1))), 255), ""
+
+    return read
 
 
 def open_lerobot(root: str, plan: dict[str, Any]) -> tuple[Callable[[list[int]], Any], dict[str, str]]:
@@ -49,6 +70,7 @@ def open_lerobot(root: str, plan: dict[str, Any]) -> tuple[Callable[[list[int]],
     from lerobot.datasets.lerobot_dataset import LeRobotDataset  # pyright: ignore[reportMissingImports]
 
     camera, gap = plan["camera"], plan["gap"]
+    torch.set_num_threads(1)
     data = LeRobotDataset(
         "local/benchmark",
         root=root,

@@ -1,10 +1,12 @@
 """Writes the dataset of data_throughput.py with LeRobot itself: run under the Python that has it.
 
-    python benchmarks/throughput_write.py ROOT FRAMES.npy FPS CAMERA
+    python benchmarks/throughput_write.py ROOT FRAMES.npy LENGTHS FPS CAMERA
 
-FRAMES is uint8 (episode, frame, height, width, 3). Codec and everything else are LeRobot's defaults.
+FRAMES is uint8 (frame, height, width, 3), the episodes of the given lengths one after another. Codec and
+everything else are LeRobot's defaults.
 """
 
+import json
 import sys
 
 import numpy as np
@@ -14,12 +16,13 @@ FEATURES = {"observation.state": 14, "action": 20}
 
 
 def main() -> int:
-    root, frames, fps, camera = sys.argv[1], np.load(sys.argv[2], mmap_mode="r"), int(sys.argv[3]), sys.argv[4]
+    root, frames, lengths = sys.argv[1], np.load(sys.argv[2], mmap_mode="r"), json.loads(sys.argv[3])
+    fps, camera = int(sys.argv[4]), sys.argv[5]
     features = {name: {"dtype": "float32", "shape": (n,), "names": None} for name, n in FEATURES.items()}
-    picture = {"dtype": "video", "shape": frames.shape[2:], "names": ["height", "width", "channels"]}
+    picture = {"dtype": "video", "shape": frames.shape[1:], "names": ["height", "width", "channels"]}
     data = LeRobotDataset.create("local/benchmark", fps, {camera: picture, **features}, root=root, use_videos=True)
-    for episode in frames:
-        for number, frame in enumerate(episode):
+    for end, length in zip(np.cumsum(lengths), lengths, strict=True):
+        for number, frame in enumerate(frames[end - length : end]):
             values = {name: np.full(n, number, np.float32) for name, n in FEATURES.items()}
             data.add_frame({camera: np.array(frame), **values, "task": "walk to the table"})
         data.save_episode()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wbvla.core.errors import ConfigError, DataError
+from wbvla.data import video
 from wbvla.data.packets import ByteRange, index_by_demuxer, index_of_mp4, read_index
 from wbvla.data.video import VideoCache, VideoCodec, VideoReader, VideoWriter
 
@@ -101,7 +102,8 @@ def test_any_order_equals_straight_through(folder: Path, kind: str, calls: list[
 
 
 @pytest.mark.parametrize("kind", ["own", "b-frames"])
-def test_windows_that_move_on_equal_straight_through(folder: Path, kind: str) -> None:
+def test_windows_that_move_on_equal_straight_through(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "MIN_PARALLEL", 0)
     path, straight = film(folder, kind)
     reader = VideoReader(path, FPS)
     with ThreadPoolExecutor(1) as pool:
@@ -267,7 +269,8 @@ def test_the_cache_is_bounded_in_files_and_bytes(folder: Path, tmp_path: Path) -
         few.get(tmp_path / "none.mp4")
 
 
-def test_threads_change_nothing(folder: Path) -> None:
+def test_threads_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "MIN_PARALLEL", 0)
     path, straight = film(folder, "b-frames")
     one, two = VideoCache(FPS, threads=1), VideoCache(FPS, threads=2)
     rng = np.random.default_rng(0)

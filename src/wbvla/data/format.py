@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -224,17 +225,17 @@ class Info:
         """Features whose pictures are embedded in the parquet."""
         return tuple(k for k, f in self.features.items() if f.dtype == "image")
 
-    @property
+    @cached_property
     def cameras(self) -> tuple[str, ...]:
         """Colour pictures, in mp4 files or embedded."""
         return tuple(k for k, f in self.features.items() if f.is_picture and not f.is_depth)
 
-    @property
+    @cached_property
     def depths(self) -> tuple[str, ...]:
         """Depth maps."""
         return tuple(k for k, f in self.features.items() if f.is_picture and f.is_depth)
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, Feature]:
         """Numbers, text and language; no pictures."""
         return {k: f for k, f in self.features.items() if not f.is_picture}
