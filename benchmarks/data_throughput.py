@@ -167,7 +167,7 @@ def data_wait(root: Path, scratch: Path, steps: int) -> dict[str, float]:
 
 def measure(sides: Sides, scratch: Path, quick: bool) -> dict[str, Any]:
     """Every figure."""
-    clips, rounds, count = (8, 1, 300) if quick else (40, 5, 1000)
+    clips, rounds, count = (8, 1, 300) if quick else (40, 3, 2000)
     roots = {"ours": write_ours(scratch / "ours", clips)}
     if "lerobot" in sides.pythons:
         python = sides.pythons["lerobot"]
