@@ -31,8 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from crash_damage import DAMAGE, Damaged, damage_one
-from crash_work import SMALL, WORK, Full, Place, fingerprint, fingerprints, make, record_episode, run, run_killed
+from crash.damage import DAMAGE, Damaged, damage_one
+from crash.work import SMALL, WORK, Full, Place, fingerprint, fingerprints, make, record_episode, run, run_killed
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
@@ -59,7 +59,7 @@ class Lerobot:
         self.version, self.opened, self.refused = "", 0, list[str]()
         self._process = None
         if python.is_file():
-            server = [str(python), str(Path(__file__).with_name("crash_lerobot.py").resolve())]
+            server = [str(python), str(Path(__file__).resolve().parent / "crash/lerobot_server.py")]
             quiet = {**os.environ, "HF_HUB_OFFLINE": "1"}
             self._process = subprocess.Popen(
                 server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet, cwd=tempfile.gettempdir()
@@ -125,7 +125,7 @@ class Bench:
         run("record", self.place(folder, fresh), lambda step: None)
         self.recorded = fingerprints(fresh, known=len(LENGTHS))[len(LENGTHS) :]
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["crash_work"])
+        self._context.set_forkserver_preload(["crash.work"])
         self._number = 0
         self._steps: dict[tuple[str, bool], list[str]] = {}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pyarrow.parquet as pq
 
-from crash_work import flip_bit
+from crash.work import flip_bit
 
 KINDS: Mapping[str, str] = {
     "parquet": "data/**/*.parquet",
