@@ -36,7 +36,8 @@ type: $(STAMP)  ## pyright
 	$(BIN)/pyright
 
 bench: $(STAMP)  ## the figures of README; each file says where it writes them
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@failed=; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || failed="$$failed $$file"; done; \
+	test -z "$$failed" || { echo "targets missed, or not run:$$failed"; exit 1; }
 
 docs: $(STAMP)  ## check that what the documents name exists
 	$(BIN)/python -m pytest -q tests/house/test_house_docs.py

@@ -58,7 +58,7 @@ def write_lerobot(python: str, ours: Path, root: Path, clips: int) -> Path:
     data = Dataset(ours)
     lengths = [data.episodes[e].length for e in range(clips)]
     np.save(root.parent / "frames.npy", data.load_video(CAMERA, (SIDE, SIDE), range(clips)))
-    script, told = str(HERE / "throughput_write.py"), json.dumps(lengths)
+    script, told = str(HERE / "throughput/write.py"), json.dumps(lengths)
     call([python, script, str(root), str(root.parent / "frames.npy"), told, str(FPS), CAMERA], root.parent)
     (root.parent / "frames.npy").unlink()
     return root
@@ -107,7 +107,7 @@ class Sides:
         path = self._scratch / "plan.json"
         path.write_text(json.dumps({"cores": 0, "deliver": "float32", **whole}))
         forget(root)
-        script = str(HERE / "throughput_side.py")
+        script = str(HERE / "throughput/side.py")
         out = call([self.pythons[side], script, side, str(root), str(path)], self._scratch)
         result = json.loads(out.splitlines()[-1])
         self.facts[side] = {k: v for k, v in result.items() if isinstance(v, str)}

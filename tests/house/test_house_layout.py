@@ -151,7 +151,6 @@ VERB_ALLOWED = {
     "src/wbvla/cli/journey.py": "no verb: how the demo's stations are shown and resumed",
     "src/wbvla/cli/live_lmo.py": "no verb: curve and films of the demo's training from scratch",
     "src/wbvla/cli/stations.py": "no verb: the demo's stations, which only the command line may join",
-    "src/wbvla/cli/data.py": "three small subcommands in one table; splitting them would hide their likeness",
 }
 
 

@@ -1,6 +1,6 @@
 """Writes the dataset of data_throughput.py with LeRobot itself: run under the Python that has it.
 
-    python benchmarks/throughput_write.py ROOT FRAMES.npy LENGTHS FPS CAMERA
+    python benchmarks/throughput/write.py ROOT FRAMES.npy LENGTHS FPS CAMERA
 
 FRAMES is uint8 (frame, height, width, 3), the episodes of the given lengths one after another. Codec and
 everything else are LeRobot's defaults.

@@ -1,6 +1,6 @@
 """One side of data_throughput.py: reads given windows once, in a fresh process, and prints the seconds as JSON.
 
-    python benchmarks/throughput_side.py ours|lerobot ROOT PLAN.json
+    python benchmarks/throughput/side.py ours|lerobot ROOT PLAN.json
 
 Runs under either package's own Python, so it imports only the one it is asked for. PLAN holds the camera, the
 windows (episode, frame, global index), the gap, the deliverable, cores and the file for a few samples.
