@@ -12,6 +12,7 @@ from wbvla.data.dataset_stats import num_sampled, sampled_frames, write_stats
 from wbvla.data.format import Feature, vector
 from wbvla.data.labels import write_labels
 from wbvla.data.reader import Dataset
+from wbvla.data.rearrange import merge
 from wbvla.data.stats import QUANTILES, ImageTally, Tally, describe, summarize, tally_columns, tally_features
 from wbvla.data.writer import DatasetConfig, DatasetWriter
 
@@ -190,3 +191,26 @@ def test_samples_are_spread_over_all_episodes_in_order(tmp_path):
     assert {e for e, _ in seen} == {0, 1, 2}
     assert seen[0] == (0, 0)
     assert seen[-1] == (2, 89)
+
+
+def test_statistics_of_a_merged_dataset_are_numpys_over_all_its_frames(tmp_path):
+    """Two datasets of unequal episodes and unequal values become one: its stats.json, not a mean of theirs."""
+    rng = np.random.default_rng(0)
+    features = {"action": vector(["x", "y"])}
+    for name, lengths, centre in (("short", (3, 7), 0.0), ("long", (400, 5, 90), 40.0)):
+        with DatasetWriter.create(tmp_path / name, DatasetConfig(fps=10, robot="r", features=features)) as writer:
+            for length in lengths:
+                with writer.episode(task="go") as episode:
+                    for _ in range(length):
+                        episode.add({"action": centre + rng.standard_cauchy(2).clip(-500, 500)})
+                    episode.commit()
+    merge(tmp_path / "all", [tmp_path / "short", tmp_path / "long"])
+    data = Dataset(tmp_path / "all")
+    values, stats = data.column("action").astype(np.float64), data.stats["action"]
+    assert len(values) == 505
+    widths = [tally.bin_width for tally in tally_columns([values])]
+    for name, q in QUANTILES.items():
+        assert (np.abs(np.array(stats[name]) - np.quantile(values, q, axis=0)) <= widths).all(), name
+    np.testing.assert_allclose(stats["mean"], values.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(stats["std"], values.std(0), rtol=1e-9)
+    assert (stats["min"], stats["max"], stats["count"]) == (values.min(0).tolist(), values.max(0).tolist(), [505])
