@@ -94,7 +94,8 @@ def test_killed_at_any_instant_and_resumed_equals_uninterrupted_to_the_bit(tmp_p
     for attempt in range(40):
         process = context.Process(target=train, args=(tmp_path / "killed", steps, width))
         process.start()
-        process.join(timeout=None if attempt == 39 else rng.uniform(0.0, longest))
+        soon = 0.3 if attempt < 3 else 1.0  # so that at least two kills come before the end
+        process.join(timeout=None if attempt == 39 else rng.uniform(0.0, soon * longest))
         if process.is_alive():
             process.kill()
             process.join()
@@ -125,6 +126,15 @@ def test_two_steps_then_two_more_equal_four(tmp_path):
     assert outcome(tmp_path / "cut") == outcome(tmp_path / "whole")
 
 
+@pytest.fixture
+def keyboard():
+    """Ctrl-C as in a terminal; a suite started in the background inherits an ignored SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_ctrl_c_saves_the_step_it_was_in_and_the_run_goes_on_from_there(tmp_path):
     def interrupt(progress):
         if progress.step == 2:
