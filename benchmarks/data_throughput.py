@@ -167,7 +167,7 @@ def data_wait(root: Path, scratch: Path, steps: int) -> dict[str, float]:
 
 def measure(sides: Sides, scratch: Path, quick: bool) -> dict[str, Any]:
     """Every figure."""
-    clips, rounds, count = (8, 1, 300) if quick else (40, 3, 2000)
+    clips, rounds, count = (6, 1, 250) if quick else (40, 3, 2000)
     roots = {"ours": write_ours(scratch / "ours", clips)}
     if "lerobot" in sides.pythons:
         python = sides.pythons["lerobot"]
@@ -184,7 +184,7 @@ def measure(sides: Sides, scratch: Path, quick: bool) -> dict[str, Any]:
                 print(f"{name} files, {label}, {order}: {found}", flush=True)
     whole = len(Dataset(roots["ours"]).whole_windows(0, GAP))
     streamed = sides.run("ours", roots["ours"], {"windows": [[0, 0, 0]] * whole, "streamed": True, "cores": 1})
-    growth, after = (2000, 500) if quick else (21_000, 1000)
+    growth, after = (1200, 300) if quick else (21_000, 1000)
     windows = windows_of(roots["ours"], "random", growth, 7)
     grown = sides.run("ours", roots["ours"], {"windows": windows, "growth_after": after})
     head = detail["ours_files"]["float32"]
