@@ -15,18 +15,18 @@ from wbvla.core.errors import ConfigError
 from wbvla.recipes.catalogue import load_recipe, names
 
 OnStep = Callable[[Any], None]
+FOLDER = "run folder: checkpoints, metrics.jsonl, run.json and the artefact"
+DATA = "datasets to learn from; for a latent action model also folders of videos or pictures, and tars of videos"
+START = "what to start from: a VLA artefact (fine-tuning) or a controller's checkpoint"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
     """Train in a folder. Called again on the same folder, it goes on where it stopped."""
 
-    folder: Path = Path("runs/unnamed")
-    """run folder: checkpoints, metrics.jsonl, run.json and the artefact"""
-    data: tuple[Path, ...] = ()
-    """datasets to learn from; for a latent action model also folders of videos or pictures, and tars of videos"""
-    start: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """what to start from: a VLA artefact (fine-tuning) or a controller's checkpoint"""
+    folder: Annotated[Path, tyro.conf.arg(help=FOLDER)] = Path("runs/unnamed")
+    data: Annotated[tuple[Path, ...], tyro.conf.arg(help=DATA)] = ()
+    start: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help=START)] = None
 
 
 def parse(name: str, args: list[str]) -> tuple[Options, Any]:

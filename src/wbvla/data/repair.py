@@ -170,7 +170,7 @@ def _tasks(root: Path, info: Info, records: Mapping[int, Episode]) -> list[str]:
         if intact and (tasks := tables.read_tasks(root / TASKS)):
             return tasks
     except DataError:
-        pass
+        pass  # the episodes tell below what the table held
     known: dict[int, str] = {}
     for record in records.values():
         try:
