@@ -41,6 +41,20 @@ def strike(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float,
     worlds.recover_s[hit] = config.recover_s
 
 
+def pull(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
+    """Forces on the hands begin at random and end: of both together (a cart, a box) or of each its own."""
+    num = len(worlds.pull_left_s)
+    worlds.pull_left_s -= dt_s
+    worlds.pull[worlds.pull_left_s <= 0] = 0.0
+    hit = (torch.rand(num, generator=rng) < dt_s / config.push_every_s).nonzero()[:, 0]
+    flat, up = stage.pull
+    force = uniform(-1.0, 1.0, (len(hit), 2, 3), rng) * torch.tensor([flat, flat, up])
+    together = torch.rand(len(hit), generator=rng) < 0.5
+    force[together, 1] = force[together, 0]
+    worlds.pull[hit] = force
+    worlds.pull_left_s[hit] = uniform(*config.pull_s, (len(hit),), rng)
+
+
 class Bumps:
     """Uneven ground without a height field: each corner of a sole gets a bump of its own at every step it takes.
 

@@ -1,5 +1,7 @@
 """The task the controller learns: many worlds of one robot, commands in, joint targets out, rewards and resets."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +13,8 @@ from wbvla.core.errors import ConfigError
 from wbvla.lmo import rewards
 from wbvla.lmo.assist import assist_wrench
 from wbvla.lmo.commands import VELOCITY, HeightBand, sample_commands, uniform
-from wbvla.lmo.disturb import Bumps, push, strike
+from wbvla.lmo.disturb import Bumps
+from wbvla.lmo.drive import Drive
 from wbvla.lmo.follow import Follower, Motion
 from wbvla.lmo.frames import gravity_in_body, heading, to_heading_frame
 from wbvla.lmo.gait import advance_phase, feed_forward, schedule
@@ -28,6 +31,7 @@ from wbvla.lmo.perturb import ArmMotion
 from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
 from wbvla.lmo.randomize import Plants
 from wbvla.lmo.rewards import Frame
+from wbvla.lmo.senses import Senses
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.squat import LegReference, squat_reference
 from wbvla.lmo.stages import Stage
@@ -65,6 +69,8 @@ class LmoEnvironment:
         self.plants = Plants(self.engine, model, spec)
         self._draw_plants()
         self.bumps = Bumps(self.engine, model)
+        self.drive = Drive(self.engine, self.layout, model, spec)
+        self.senses = Senses(config, config.num_worlds)
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, config.num_worlds)
         self.progress = Progress(assist=1.0, feed_forward=1.0, falls_per_minute=-1.0, stage=0)
         past = PAST if "history" in PRESETS[config.preset] else 0
@@ -144,6 +150,7 @@ class LmoEnvironment:
         if self.follower.keeps_heading:
             bias = self.config.gyro_bias_radps
             w.gyro_bias[ids] = uniform(-bias, bias, (num,), rng)
+        self.senses.draw(ids, w, self.stage, rng)
         w.sensors[ids] = self.layout.neutral_sensors(num, w.sensors.shape[1])
         self.arms.retarget(ids, self.stage.arm_amplitude, self.stage.home_share, rng)
         arms = self.arms.state
@@ -164,14 +171,20 @@ class LmoEnvironment:
         root[:, 3], root[:, 6] = torch.cos(yaw / 2), torch.sin(yaw / 2)
         qpos[ids, :7] = root.double()
         qpos[ids[:, None], layout.qpos] = q.double()
-        for name in ("qvel", "qacc_warmstart", "xfrc_applied"):
+        for name in ("qvel", "qacc_warmstart", "xfrc_applied", "qfrc_applied"):
             self.engine.state(name)[ids] = 0.0
         self.engine.state("ctrl")[ids[:, None], layout.ctrl] = q.double()
         self.worlds.targets[ids] = q[:, None]
 
     def _sense(self) -> None:
-        """Take the engine's foot sensors over (resets write neutral ones)."""
+        """Take the engine's foot sensors over (resets write neutral ones); remember what lagging senses will tell."""
         self.worlds.sensors.copy_(self.engine.output("sensordata"))
+        if self.stage.imu_lag or self.stage.joint_lag:
+            qpos, qvel = self.engine.state("qpos"), self.engine.state("qvel")
+            lmo = self.layout.lmo
+            q, dq = qpos[:, self.layout.qpos[lmo]].float(), qvel[:, self.layout.qvel[lmo]].float()
+            parts = [qvel[:, 3:6].float(), gravity_in_body(qpos[:, 3:7].float()), q - self.q_default, dq]
+            self.senses.record(self.worlds, torch.cat(parts, dim=1), self.stage)
 
     def look(self) -> None:
         """Derive everything that observations and rewards need from the state."""
@@ -192,14 +205,18 @@ class LmoEnvironment:
     def observations(self) -> TensorDict:
         """`policy`: with noise, what the robot has; `critic`: without noise, and what only a simulator knows."""
         w = self.worlds
-        parts = [w.flags, w.height[:, None], self.omega, self.gravity, self.q - self.q_default, self.dq, w.action]
-        if self.has_clock:
-            parts.append(clock_signal(w.phase, w.moving))
-        parts += [*self.follower.seen(w), w.past.flatten(1)]
-        clean = torch.cat(parts, dim=1)
-        self.seen = noisy = add_noise(clean, self.noise, self.rng)
-        critic = torch.cat([clean, self._privileged()], dim=1)
-        return TensorDict({"policy": noisy, "critic": critic}, batch_size=[len(clean)])
+        reading = self._reading()
+        command = torch.cat([w.flags, w.height[:, None]], dim=1)
+        rest = [w.action, clock_signal(w.phase, w.moving)] if self.has_clock else [w.action]
+        after = torch.cat([*rest, *self.follower.seen(w), w.past.flatten(1)], dim=1)
+        told = torch.cat([command, self.senses.told(w, reading, self.stage), after], dim=1)
+        self.seen = noisy = add_noise(told, self.noise, self.rng)
+        critic = torch.cat([command, reading, after, self._privileged()], dim=1)
+        return TensorDict({"policy": noisy, "critic": critic}, batch_size=[len(critic)])
+
+    def _reading(self) -> Float[Tensor, "world n"]:
+        """What perfect and immediate senses would tell: angular velocity, gravity, joint angles and speeds."""
+        return torch.cat([self.omega, self.gravity, self.q - self.q_default, self.dq], dim=1)
 
     def _privileged(self) -> Float[Tensor, "world n"]:
         """What the critic sees besides, in the order of `critic_mirror`."""
@@ -208,9 +225,17 @@ class LmoEnvironment:
             self.velocity, w.velocity_f - w.reference_f, w.reference_f, (self.root_height - w.height)[:, None],
             self.contact.float(), self.feet.position_w[:, :, 2], clock_signal(w.phase, w.moving),
             w.moving[:, None].float(), self.q_arm - self.arms.default, self.q_held, self.plant,
-            w.delay[:, None].float(), w.recover_s[:, None], w.true_course,
+            w.delay[:, None].float(), w.recover_s[:, None], w.true_course, *self._pressed(),
+            w.imu_lag[:, None].float(), w.joint_lag[:, None].float(),
         ]  # fmt: skip
         return torch.cat(parts, dim=1)
+
+    def _pressed(self) -> list[Float[Tensor, "world n"]]:
+        """Blow and pulls in the heading frame, in units of 100 N and 10 N.m."""
+        w, (cos, sin) = self.worlds, self.heading
+        blow = torch.cat([to_heading_frame(w.blow[:, :2], cos, sin) / 100, w.blow[:, 2:] / 10], dim=1)
+        flat = to_heading_frame(w.pull[..., :2], cos[:, None], sin[:, None])
+        return [blow, torch.cat([flat, w.pull[..., 2:]], dim=-1).flatten(1) / 100]
 
     @torch.no_grad()
     def step(self, action: Float[Tensor, "world lmo"]) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
@@ -225,7 +250,7 @@ class LmoEnvironment:
             w.past.copy_(torch.cat([self.seen[:, None, : w.past.shape[2]], w.past[:, :-1]], dim=1))
         reference = self._wanted()
         self._disturb(reference)
-        self._advance(self._targets())
+        self.drive.advance(w, self._targets(), self.substeps, self._sense)
         w.age += 1
         self.look()
         if self.stage.bumps_m > 0:
@@ -254,36 +279,19 @@ class LmoEnvironment:
             strength = self.progress.feed_forward * (w.sbar.abs().amax(1) / 0.4).clamp(0, 1) * w.moving
             leg = leg + feed_forward(w.phase, strength, self.columns, self.num_actions, self.config.gait)
         targets = w.targets[:, 0].clone()
-        targets[:, layout.lmo] = leg.clamp(self.target_lower, self.target_upper)
+        targets[:, layout.lmo] = leg.clamp(self.target_lower, self.target_upper) - w.encoder_bias
         targets[:, layout.arm] = self.arms.advance(self.stage.arm_amplitude, self.dt_s, self.rng, self.stage.home_share)
         return targets
 
-    def _advance(self, targets: Float[Tensor, "world joint"]) -> None:
-        """Two half ticks of physics; each world gets the target that its delay lets through."""
-        w, ctrl = self.worlds, self.engine.state("ctrl")
-        w.targets.copy_(torch.cat([targets[:, None], w.targets[:, :-1]], dim=1))
-        for half in (0, 1):
-            back = torch.div(w.delay + 1 - half, 2, rounding_mode="floor")
-            ctrl[:, self.layout.ctrl] = w.targets[self._every, back].double()
-            self.engine.step(self.substeps // 2)
-        self._sense()
-
     def _disturb(self, reference: Float[Tensor, "world 3"]) -> None:
-        """Pushes, blows and the helping wrench."""
+        """What pushes and pulls, and the helping wrench, without which nothing strikes yet."""
         w, stage = self.worlds, self.stage
-        if stage.push > 0:
-            push(self.engine, w, stage, self.config, self.dt_s, self.rng)
-        wrench = self.engine.state("xfrc_applied")
+        if self.progress.assist > 0:
+            stage = replace(stage, blow=(0.0, 0.0), pull=(0.0, 0.0))
+        self.drive.disturb(w, stage, self.config, self.dt_s, self.rng)
         if self.progress.assist > 0:
             error = self.root_height - w.height
-            help_ = assist_wrench(self.progress.assist, self.quat, self.twist, self.heading, reference, error)
-            wrench[:, self.layout.root_body] = help_.to(wrench.dtype)
-        elif any(stage.blow):
-            strike(w, stage, self.config, self.dt_s, self.rng)
-            wrench[:, self.layout.root_body, :2] = w.blow[:, :2].to(wrench.dtype)
-            wrench[:, self.layout.root_body, 5] = w.blow[:, 2].to(wrench.dtype)
-        elif self.config.commands.resample:
-            wrench[:, self.layout.root_body] = 0.0
+            self.drive.help(assist_wrench(self.progress.assist, self.quat, self.twist, self.heading, reference, error))
 
     def _tick_clock(self) -> None:
         """Gait phase, filtered velocity, time since each foot was lifted, and leave to recover."""

@@ -32,6 +32,8 @@ AXIAL = ((0, 1, 2), (-1.0, 1.0, -1.0))
 SAME = ((0,), (1.0,))
 CLOCK = ((0, 1), (-1.0, -1.0))
 """half a stride later"""
+HANDS = ((3, 4, 5, 0, 1, 2), (1.0, -1.0, 1.0, 1.0, -1.0, 1.0))
+"""forces on the left and right hand"""
 Mirror = tuple[tuple[int, ...], tuple[float, ...]]
 
 
@@ -90,7 +92,7 @@ def critic_mirror(spec: RobotSpec, preset: str, arm_names: tuple[str, ...], held
     first = (tuple(actor.index.tolist()), tuple(actor.sign.tolist()))
     known = [VECTOR, FLAGS, FLAGS, SAME, SWAP, SWAP, CLOCK, SAME]
     joints = [joint_mirror(spec, arm_names), joint_mirror(spec, held_names)]
-    return chain_mirrors([first, *known, *joints, SAME, SAME, SWAP, SAME, SAME, FLAGS])
+    return chain_mirrors([first, *known, *joints, SAME, SAME, SWAP, SAME, SAME, FLAGS, FLAGS, HANDS, SAME, SAME])
 
 
 def action_mirror(spec: RobotSpec) -> MirrorMap:

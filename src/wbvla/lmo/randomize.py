@@ -23,6 +23,8 @@ class RandomizeConfig:
     """of the soles [-]"""
     gain: Range = (0.9, 1.1)
     """factor on kp, and another on kd, of each joint"""
+    link_mass: Range = (1.0, 1.0)
+    """factor on mass and inertia of every link, each its own"""
     torso_mass: Range = (0.85, 1.25)
     """factor"""
     torso_payload_kg: Range = (-1.0, 3.0)
@@ -39,6 +41,15 @@ class RandomizeConfig:
 
 CENTRED = RandomizeConfig(torso_payload_kg=(-1.5, 1.5), empty_hands_share=0.5)
 """around the bare robot, so that it is the bare one that walks without a bias"""
+UNEVEN = RandomizeConfig(
+    torso_payload_kg=(-1.5, 1.5), empty_hands_share=0.5, link_mass=(0.9, 1.1), friction=(0.4, 1.25)
+)
+"""the same, with links of other masses than the table says"""
+PAPER = RandomizeConfig(
+    friction=(0.1, 3.0), link_mass=(0.8, 1.2), torso_mass=(1.0, 1.0), torso_payload_kg=(-5.0, 10.0),
+    hand_payload_kg=(-0.1, 0.3),
+)  # fmt: skip
+"""ranges of the paper and of HOMIE (docs/lmo.md); torque noise, pushes and lags stand in `Stage`"""
 
 
 class Plants:
@@ -57,6 +68,10 @@ class Plants:
         self._engine.parameter("geom_friction")[:, :, 0] = friction[:, None]
         self._draw_gains(config, rng)
         mass, inertia = self._engine.parameter("body_mass"), self._engine.parameter("body_inertia")
+        if config.link_mass != (1.0, 1.0):
+            links = rng.uniform(*config.link_mass, mass.shape)
+            mass *= links
+            inertia *= links[:, :, None]
         torso = self._model.body(self._spec.torso_link).id
         factor = rng.uniform(*config.torso_mass, worlds)
         factor = factor + rng.uniform(*config.torso_payload_kg, worlds) / mass[:, torso]

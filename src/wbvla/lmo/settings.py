@@ -50,6 +50,10 @@ class EnvironmentConfig:
     """draw plants, noise and pushes; off gives the nominal robot"""
     gyro_bias_radps: float = 0.005
     """half width of the gyro's bias about the vertical, for presets that integrate it [rad/s]"""
+    encoder_bias_rad: float = 0.01
+    """half width of the constant errors of the leg encoders [rad]"""
+    pull_s: tuple[float, float] = (0.5, 3.0)
+    """how long a force on the hands lasts [s]"""
     odometry_noise_m: float = 0.004
     """deviation of the soles' places as the joints tell them, per tick [m]"""
     shaping: Shaping = field(default_factory=Shaping)

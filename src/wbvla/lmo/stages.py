@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
+from wbvla.core.errors import ConfigError
 from wbvla.lmo.randomize import RandomizeConfig
 from wbvla.lmo.rewards import RewardWeights
+from wbvla.lmo.worlds import HISTORY, SENSED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,14 @@ class Stage:
     """unevenness of the ground, from lowest to highest [m]"""
     max_delay: int = 1
     """largest actuation delay, in half control ticks [10 ms]"""
+    imu_lag: int = 0
+    """largest lag of the IMU, in half control ticks [10 ms]; at most 5"""
+    joint_lag: int = 0
+    """largest lag of the encoders, in half control ticks [10 ms]; at most 5"""
+    torque_noise: float = 0.0
+    """torques of U(-this, this) x the joint's limit, drawn anew every control tick, on all joints [-]"""
+    pull: tuple[float, float] = (0.0, 0.0)
+    """largest horizontal and vertical force on the hands: pushing a cart, lifting a load [N]"""
     any_height_share: float = 0.0
     """walking commands at any stance height [-]"""
     home_share: float = 0.0
@@ -43,6 +53,11 @@ class Stage:
     """factor on the weights of action rate and jerk"""
     stillness: float = 1.0
     """factor on what standing robots pay for moving"""
+
+    def __post_init__(self) -> None:
+        for name, most in (("imu_lag", SENSED - 1), ("joint_lag", SENSED - 1), ("max_delay", 2 * HISTORY - 2)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ConfigError(f"stage {name} must be 0 to {most} half control ticks, not {getattr(self, name)}")
 
     def sharpen(self, sigma: tuple[float, float, float]) -> tuple[float, float, float]:
         """Widths of the tracking rewards in this stage."""

@@ -8,6 +8,8 @@ from torch import Tensor
 
 HISTORY = 3
 """control targets kept, for the actuation delay"""
+SENSED = 6
+"""readings of IMU and encoders kept, one per half control tick, for their lags"""
 
 
 @dataclass(kw_only=True)
@@ -49,6 +51,14 @@ class Worlds:
     """soles of the last tick as the joints told them, seen from the root along the heading [m]"""
     gyro_bias: Float[Tensor, " world"]
     """about the vertical [rad/s]"""
+    imu_lag: Int[Tensor, " world"]
+    """of angular velocity and gravity, in half control ticks"""
+    joint_lag: Int[Tensor, " world"]
+    """of joint angles and speeds, in half control ticks"""
+    encoder_bias: Float[Tensor, "world lmo"]
+    """constant error of the encoders; the drives hold what the encoders say [rad]"""
+    senses: Float[Tensor, "world sensed reading"]
+    """angular velocity, gravity, joint angles and speeds of the last half ticks, newest first"""
     idle_s: Float[Tensor, "world 2"]
     """time since each foot was lifted while walking [s]"""
     recover_s: Float[Tensor, " world"]
@@ -61,6 +71,10 @@ class Worlds:
     """force along x and y of the world [N] and yaw torque [N.m] on the root"""
     blow_left_s: Float[Tensor, " world"]
     """time until the blow ends [s]"""
+    pull: Float[Tensor, "world 2 3"]
+    """force on the left and right hand, world frame [N]"""
+    pull_left_s: Float[Tensor, " world"]
+    """time until the pull ends [s]"""
     targets: Float[Tensor, "world history joint"]
     """PD targets, newest first [rad]"""
     sensors: Float[Tensor, "world sensor"]
@@ -71,10 +85,11 @@ def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int, past: 
     shapes = {
         "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,), "course": (3,),
         "true_course": (3,), "level_feet": (2, 3), "past": (past, 10 + 3 * num_lmo), "action": (num_lmo,),
-        "action_1": (num_lmo,), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
+        "action_1": (num_lmo,), "encoder_bias": (num_lmo,), "senses": (SENSED, 6 + 2 * num_lmo), "pull": (2, 3), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
         "sensors": (num_sensors,),
     }  # fmt: skip
-    kinds = {"moving": torch.bool, "walking": torch.bool, "lifted": torch.bool, "age": torch.long, "delay": torch.long}
+    kinds = dict.fromkeys(("moving", "walking", "lifted"), torch.bool)
+    kinds |= dict.fromkeys(("age", "delay", "imu_lag", "joint_lag"), torch.long)
     return Worlds(
         **{
             f.name: torch.zeros(num, *shapes.get(f.name, ()), dtype=kinds.get(f.name, torch.float32))
