@@ -1,5 +1,7 @@
 """The command and its shaping: signs, no jump, no kick-back; and the printed form's kick-back, kept as an option."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from wbvla.core.command import (
     Shaping,
     printed_reference_velocity,
     reference_velocity,
+    shaped_velocity,
     slew_height,
     smooth_flags,
 )
@@ -52,6 +55,42 @@ def test_printed_formula_decays_while_held_and_kicks_back_on_release():
     assert v[0, 0] > 0.9 * GOAL[0]
     assert v[99, 0] < 0.05 * GOAL[0]
     assert v[100, 0] < -0.9 * GOAL[0]
+
+
+PAPER = Shaping(goal_speed=(0.3, 0.3, 0.3), alpha=2.0, smoothing=0.05, form="printed")
+
+
+def forward_reference(shaping: Shaping, held_s: float) -> np.ndarray:
+    """v_ref along x over a held flag and 3 s after, at 50 Hz, by the form that `shaping` names."""
+    sbar, out = np.zeros(3), []
+    for tick in range(round(held_s * 50) + 150):
+        flags = np.array([1.0 if tick < held_s * 50 else 0.0, 0.0, 0.0])
+        sbar = smooth_flags(sbar, flags, shaping)
+        out.append(shaped_velocity(flags, sbar, np.array(shaping.goal_speed), shaping)[0])
+    return np.array(out)
+
+
+def test_the_printed_form_starts_with_a_jump_lets_go_within_a_second_and_kicks_back():
+    """v_goal 0.3 m/s, alpha 2, lambda 0.05 at 50 Hz: 0.287 at once, 0.044 after 1 s, -0.287 m/s at the release."""
+    v = forward_reference(PAPER, held_s=5.0)
+    assert v[0] == pytest.approx(0.287, abs=5e-4)
+    assert v[50] == pytest.approx(0.044, abs=5e-4)
+    assert v[249] == pytest.approx(0.0, abs=1e-5)
+    assert v[250] == pytest.approx(-0.287, abs=5e-4)
+    assert v.sum() / 50 == pytest.approx(0.0, abs=1e-3), "over a press and its release it asks for no way at all"
+
+
+def test_the_held_form_keeps_the_speed_and_never_turns_round():
+    v = forward_reference(replace(PAPER, form="held"), held_s=5.0)
+    assert v[0] == pytest.approx(0.3 * np.tanh(0.1))
+    assert v[249] == pytest.approx(0.3 * np.tanh(2.0), abs=1e-5)
+    assert (v >= 0.0).all()
+    assert v.sum() / 50 > 1.4, "5 s at 0.289 m/s are 1.45 m"
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(ConfigError, match="printed"):
+        Shaping(form="typed")
 
 
 @given(ternary, ternary, ternary, st.floats(0.3, 1.2))

@@ -13,7 +13,7 @@ from wbvla.core.contract import SUMS
 from wbvla.core.errors import ArtefactError, ContractMismatch
 from wbvla.core.files import sha256_of
 from wbvla.core.records import BodyState
-from wbvla.deploy.lmo import LmoController, LmoSettings, interpolate_rows
+from wbvla.deploy.lmo import LmoBatch, LmoController, LmoSettings, interpolate_rows, load_lmo
 from wbvla.deploy.runtime import Balancer
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
@@ -108,6 +108,30 @@ def test_height_rows_are_linear_and_held_at_the_ends() -> None:
     heights = np.array([0.0, 0.5, 0.55, 0.6, 0.7, 9.0])
     got = interpolate_rows(rows, 0.5, 0.1, heights)[:, 0]
     assert got == pytest.approx([0.0, 0.0, 0.5, 1.0, 3.0, 3.0], abs=1e-3)
+
+
+def test_the_form_of_the_shaping_is_the_contracts_and_older_contracts_mean_the_held_one(tmp_path: Path) -> None:
+    """After 1 s of a held flag the held form is near the goal speed, the printed one (arXiv 2512.11047) near 0."""
+    shaping = {"goal_speed": [0.3, 0.3, 0.3], "alpha": 2.0, "smoothing": 0.05, "height_slew_mps": 0.25}
+    speeds = {}
+    for form in ("held", "printed"):
+        more = {} if form == "held" else {"form": form}
+        session, settings = load_lmo(edited(tmp_path / form, shaping={**shaping, **more}), SPEC)
+        assert settings.shaping.form == form
+        batch, flags = LmoBatch(session, settings, SPEC, 1), np.array([[1.0, 0.0, 0.0]])
+        batch.reset(np.array([SPEC.nominal_height_m]))
+        zero = np.zeros((1, 3))
+        for tick in range(51):
+            q = settings.default_q[None]
+            seen = batch.observe(flags, zero, np.array([[0.0, 0.0, -1.0]]), q, np.zeros_like(q))
+            batch.step(flags, np.array([SPEC.nominal_height_m]), seen)
+            if tick == 0:
+                speeds[form, "onset"] = batch.reference(flags)[0, 0]
+        speeds[form, "1 s"] = batch.reference(flags)[0, 0]
+    assert speeds["printed", "onset"] == pytest.approx(0.287, abs=5e-4)
+    assert speeds["printed", "1 s"] == pytest.approx(0.044, abs=5e-4)
+    assert speeds["held", "onset"] == pytest.approx(0.030, abs=5e-4)
+    assert speeds["held", "1 s"] == pytest.approx(0.286, abs=1e-3)
 
 
 def test_contract_settings_name_what_is_missing() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from wbvla.core.command import Shaping, reference_velocity, smooth_flags
+from wbvla.core.command import Shaping, shaped_velocity, smooth_flags
 
 CONTROL_DT_S = 0.02
 """the flags are smoothed at the control rate [s]"""
@@ -102,5 +102,5 @@ def coast_table(shaping: Shaping) -> tuple[Float[np.ndarray, " level"], Float[np
     sbar, seconds = levels.copy(), np.zeros_like(levels)
     for _ in range(150):
         sbar = smooth_flags(sbar, 0.0, shaping)
-        seconds += reference_velocity(sbar, 1.0, shaping) * CONTROL_DT_S
+        seconds += shaped_velocity(0.0, sbar, 1.0, shaping) * CONTROL_DT_S
     return levels, seconds

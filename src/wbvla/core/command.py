@@ -10,6 +10,7 @@ from wbvla.core.errors import ConfigError
 
 Array = TypeVar("Array", bound=Any)
 FLAG_NAMES = ("s_x", "s_y", "s_psi")
+HELD, PRINTED = "held", "printed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,13 @@ class Shaping:
     """EMA factor lambda of the flags per control tick [-]"""
     height_slew_mps: float = 0.25
     """largest rate of the height reference [m/s]"""
+    form: str = HELD
+    """`held`: v_goal tanh(alpha sbar); `printed`: v_goal tanh(alpha (s - sbar)), as in the paper, which lets go of a
+    held flag and kicks back on release"""
+
+    def __post_init__(self) -> None:
+        if self.form not in (HELD, PRINTED):
+            raise ConfigError(f"no form of shaping {self.form!r}; known: {HELD}, {PRINTED}")
 
 
 def smooth_flags(sbar: Array, flags: Array, shaping: Shaping) -> Array:
@@ -88,6 +96,13 @@ def printed_reference_velocity(
 ) -> Array:
     """v_goal tanh(alpha (s - sbar)), the formula as printed: decays to 0 while s is held and kicks back on release."""
     return goal_speed * tanh(shaping.alpha * (flags - sbar))
+
+
+def shaped_velocity(flags: Array, sbar: Array, goal_speed: Array, shaping: Shaping, tanh: Any = np.tanh) -> Array:
+    """v_ref by the form that `shaping` names; `sbar` has already seen `flags`."""
+    if shaping.form == PRINTED:
+        return printed_reference_velocity(flags, sbar, goal_speed, shaping, tanh)
+    return reference_velocity(sbar, goal_speed, shaping, tanh)
 
 
 def slew_height(height: Array, target: Array, shaping: Shaping, dt_s: float, clip: Any = np.clip) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Float
 
-from wbvla.core.command import Command, Shaping, reference_velocity, slew_height, smooth_flags
+from wbvla.core.command import Command, Shaping, shaped_velocity, slew_height, smooth_flags
 from wbvla.core.contract import Artefact, open_artefact, require_match
 from wbvla.core.course import CourseConfig
 from wbvla.core.errors import ArtefactError
@@ -189,7 +189,7 @@ class LmoBatch:
         """Velocity that is asked for [m/s, m/s, rad/s]."""
         s = self.settings
         goal = np.array(s.shaping.goal_speed)
-        return goal * flags if s.interface == VELOCITY else reference_velocity(self.sbar, goal, s.shaping)
+        return goal * flags if s.interface == VELOCITY else shaped_velocity(flags, self.sbar, goal, s.shaping)
 
     def _catch_up(self, flags: np.ndarray, gyro_b: np.ndarray, gravity_b: np.ndarray, q: np.ndarray) -> None:
         """Odometry and clock over the tick that has passed, under the flags it was run with.

@@ -27,6 +27,8 @@ class CommandConfig:
     """walking commands along x, y, psi [-]"""
     second_axis_share: float = 0.15
     """walking commands that get a second axis [-]"""
+    third_axis_share: float = 0.2
+    """of those, the ones that get the third as well [-]"""
     nominal_share: float = 0.6
     """walking and standing commands at the nominal height [-]"""
     walk_height_band_m: tuple[float, float] = (0.07, 0.02)
@@ -39,6 +41,19 @@ class CommandConfig:
     def __post_init__(self) -> None:
         if self.interface not in (DISCRETE, VELOCITY):
             raise ConfigError(f"no command interface {self.interface!r}; known: {DISCRETE}, {VELOCITY}")
+        for name in ("stand_share", "squat_share", "second_axis_share", "third_axis_share", "nominal_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name} is a share of commands, 0 to 1, not {getattr(self, name)!r}")
+        if self.stand_share + self.squat_share > 1.0:
+            raise ConfigError(f"stand_share {self.stand_share} and squat_share {self.squat_share} are more than 1")
+
+
+HOMIE_MIX = CommandConfig(
+    stand_share=1 / 6, squat_share=1 / 3, nominal_share=1.0, second_axis_share=1.0, third_axis_share=1.0,
+    hold_s=(4.0, 4.0),
+)  # fmt: skip
+"""Shares of HOMIE (arXiv 2502.13013): a third squats, a sixth stands, half walks along all axes at once, never both; a
+new command every 4 s. HOMIE draws speeds, so use it with `interface=VELOCITY` for its own task."""
 
 
 def uniform(low: float, high: float, size: tuple[int, ...], rng: Generator) -> Tensor:
@@ -63,18 +78,21 @@ def sample_commands(
     mode = torch.rand(num, generator=rng)
     rows = torch.arange(num)
     flags = torch.zeros(num, 3)
-    signs = torch.randint(0, 2, (2, num), generator=rng).float() * 2 - 1
+    signs = torch.randint(0, 2, (3, num), generator=rng).float() * 2 - 1
     axis = torch.multinomial(torch.tensor(config.axis_shares), num, replacement=True, generator=rng)
-    second = torch.randint(0, 3, (num,), generator=rng)
+    # the second and the third axis are the two others, in either order
+    second = (axis + torch.randint(1, 3, (num,), generator=rng)) % 3
     has_second = torch.rand(num, generator=rng) < config.second_axis_share
+    has_third = has_second & (torch.rand(num, generator=rng) < config.third_axis_share)
     flags[rows, axis] = signs[0]
     flags[rows[has_second], second[has_second]] = signs[1][has_second]
+    flags[rows[has_third], (3 - axis - second)[has_third]] = signs[2][has_third]
     if config.interface == VELOCITY:
         flags *= uniform(config.slowest, 1.0, (num, 3), rng)
     squat = (mode >= config.stand_share) & (mode < config.stand_share + config.squat_share)
     flags[mode < config.stand_share + config.squat_share] = 0.0
     below, above = config.walk_height_band_m
-    height = uniform(heights.nominal_m - below, heights.nominal_m + above, (num,), rng)
+    height = uniform(heights.nominal_m - below, heights.nominal_m + above, (num,), rng).clamp(*heights.range_m)
     height[torch.rand(num, generator=rng) < config.nominal_share] = heights.nominal_m
     deep = uniform(*heights.range_m, (num,), rng)
     low = squat

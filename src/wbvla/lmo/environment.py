@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from tensordict import TensorDict
 from torch import Generator, Tensor
 
-from wbvla.core.command import reference_velocity, slew_height, smooth_flags
+from wbvla.core.command import shaped_velocity, slew_height, smooth_flags
 from wbvla.core.errors import ConfigError
 from wbvla.lmo import rewards
 from wbvla.lmo.assist import assist_wrench
@@ -313,7 +313,8 @@ class LmoEnvironment:
         """Velocity that the smoothed flags ask for; the velocity interface asks directly."""
         if self.config.commands.interface == VELOCITY:
             return self.goal_speed * self.worlds.flags
-        return reference_velocity(self.worlds.sbar, self.goal_speed, self.config.shaping, tanh=torch.tanh)
+        w = self.worlds
+        return shaped_velocity(w.flags, w.sbar, self.goal_speed, self.config.shaping, tanh=torch.tanh)
 
     def _wanted(self) -> Float[Tensor, "world 3"]:
         """Velocity to be tracked."""

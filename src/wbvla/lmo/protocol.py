@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.core.command import Shaping, reference_velocity, smooth_flags
+from wbvla.core.command import Shaping, shaped_velocity, smooth_flags
 from wbvla.core.rotation import wrap_angle
 from wbvla.lmo.trial import Trial, TrialConfig
 from wbvla.robots.description import RobotSpec
@@ -50,7 +50,7 @@ def coast_s(shaping: Shaping, hz: float) -> float:
     sbar, seconds = 1.0, 0.0
     for _ in range(round(20 * hz)):
         sbar = smooth_flags(sbar, 0.0, shaping)
-        seconds += float(reference_velocity(sbar, 1.0, shaping)) / hz
+        seconds += float(shaped_velocity(0.0, sbar, 1.0, shaping)) / hz
     return seconds
 
 
