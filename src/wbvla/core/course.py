@@ -17,15 +17,15 @@ STANCE_SOFTNESS_M = 0.002
 class CourseConfig:
     """How the error against the intended way is kept and used."""
 
-    limit: tuple[float, float, float] = (0.4, 0.4, 0.6)
+    limit: tuple[float, float, float] = (0.5, 0.5, 0.8)
     """the way is dragged along when the robot is farther off than this: x, y [m], heading [rad]"""
-    gain_per_s: float = 1.0
+    gain_per_s: float = 1.5
     """the wanted velocity takes back this share of the error per second [1/s]"""
-    correction: tuple[float, float, float] = (0.12, 0.12, 0.25)
+    correction: tuple[float, float, float] = (0.2, 0.2, 0.4)
     """largest velocity of taking back: x, y [m/s], heading [rad/s]"""
-    start: tuple[float, float] = (0.10, 0.15)
+    start: tuple[float, float] = (0.06, 0.12)
     """a standing robot steps back to its place when it is farther off than this: distance [m], heading [rad]"""
-    stop: tuple[float, float] = (0.04, 0.06)
+    stop: tuple[float, float] = (0.03, 0.05)
     """and stops stepping when it is nearer than this"""
 
 

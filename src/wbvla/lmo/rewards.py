@@ -44,7 +44,7 @@ class RewardWeights:
     stand_action: float = -0.01
     drift: float = -1.0
     direction: float = -1.0
-    place: float = -1.0
+    place: float = -2.0
 
 
 @dataclass(frozen=True, kw_only=True)

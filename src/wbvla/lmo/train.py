@@ -25,6 +25,10 @@ METRICS = "metrics.jsonl"
 class FadeConfig:
     """How the help fades: a little per iteration as long as falls are rare."""
 
+    assist: float = 1.0
+    """strength of the helping wrench at the start; 0: none [-]"""
+    feed_forward: float = 1.0
+    """strength of the open-loop gait at the start; 0: none [-]"""
     assist_step: float = 0.015
     """change of the assistance per iteration [-]"""
     feed_forward_step: float = 0.006
@@ -46,7 +50,9 @@ class LmoConfig:
     seed: int = 1
     """of networks and environment"""
     torch_threads: int = 1
-    """CPU threads of the networks"""
+    """CPU threads of the networks while the physics runs"""
+    learn_threads: int = 2
+    """CPU threads of the networks while they learn"""
     checkpoint_every: int = 25
     """iterations; one checkpoint is kept and replaced"""
     keep_every: int = 100
@@ -89,6 +95,7 @@ class Training:
         torch.set_num_threads(config.torch_threads)
         torch.manual_seed(config.seed)
         self.env = LmoEnvironment(load_robot(config.robot), config.environment, config.stages[0])
+        self.env.progress.assist, self.env.progress.feed_forward = config.fade.assist, config.fade.feed_forward
         self.learner = Learner(self.env, config.learner)
         self.iteration = 0
         self.seconds = 0.0
@@ -123,7 +130,9 @@ class Training:
         began = time.perf_counter()
         self.obs = self.learner.rollout(self.env, self.obs)
         collected = time.perf_counter()
+        torch.set_num_threads(self.config.learn_threads)
         learned = self.learner.update(self.iteration, self.env.stage)
+        torch.set_num_threads(self.config.torch_threads)
         ended = time.perf_counter()
         self.iteration += 1
         self.seconds += ended - began

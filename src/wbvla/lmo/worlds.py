@@ -85,8 +85,8 @@ def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int, past: 
     shapes = {
         "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,), "course": (3,),
         "true_course": (3,), "level_feet": (2, 3), "past": (past, 10 + 3 * num_lmo), "action": (num_lmo,),
-        "action_1": (num_lmo,), "encoder_bias": (num_lmo,), "senses": (SENSED, 6 + 2 * num_lmo), "pull": (2, 3), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
-        "sensors": (num_sensors,),
+        "action_1": (num_lmo,), "encoder_bias": (num_lmo,), "senses": (SENSED, 6 + 2 * num_lmo), "pull": (2, 3),
+        "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints), "sensors": (num_sensors,),
     }  # fmt: skip
     kinds = dict.fromkeys(("moving", "walking", "lifted"), torch.bool)
     kinds |= dict.fromkeys(("age", "delay", "imu_lag", "joint_lag"), torch.long)

@@ -1,11 +1,12 @@
 """Recipes of the low-level controller: the X2 with a gait clock, with the paper's 49 numbers, and a tiny one."""
 
 from dataclasses import replace
+from typing import Any
 
 from wbvla.core.command import Shaping
 from wbvla.lmo.learner import LearnerConfig
 from wbvla.lmo.perturb import ArmConfig
-from wbvla.lmo.randomize import CENTRED
+from wbvla.lmo.randomize import CENTRED, UNEVEN
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig
@@ -34,6 +35,23 @@ STAGES = (
     ),
 )  # fmt: skip
 """Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag."""
+ROUGH: tuple[dict[str, Any], ...] = (
+    {},
+    {"blow": (60.0, 10.0), "bumps_m": 0.01, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.02, "pull": (10.0, 10.0)},
+    {
+        "blow": (120.0, 20.0), "bumps_m": 0.015, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.03,
+        "pull": (15.0, 15.0), "plant": UNEVEN,
+    },
+    {
+        "blow": (160.0, 30.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 1, "torque_noise": 0.03,
+        "pull": (20.0, 15.0), "plant": UNEVEN,
+    },
+    {
+        "blow": (190.0, 35.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 2, "torque_noise": 0.05,
+        "pull": (25.0, 20.0), "plant": UNEVEN,
+    },
+)  # fmt: skip
+"""What the stages of `x2-lmo-course` add: blows, uneven ground, late senses, torques that are off, loads to push and lift."""
 
 
 @recipes.register("x2-lmo")
@@ -56,10 +74,7 @@ def x2_lmo_course() -> LmoConfig:
     shaping = Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1)
     arms = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
     environment = replace(config.environment, preset="course", shaping=shaping, arms=arms)
-    blows = ((0.0, 0.0), (60.0, 10.0), (100.0, 20.0), (150.0, 30.0), (150.0, 30.0))
-    bumps = (0.0, 0.01, 0.015, 0.02, 0.02)
-    rough = zip(config.stages, blows, bumps)
-    stages = tuple(replace(stage, blow=blow, bumps_m=bump) for stage, blow, bump in rough)
+    stages = tuple(replace(stage, **rough) for stage, rough in zip(config.stages, ROUGH))
     return replace(config, environment=environment, stages=stages)
 
 
