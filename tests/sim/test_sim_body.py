@@ -1,7 +1,9 @@
 """The simulated body: lock-step and real time behave alike, bad writes are refused, closing leaves it damped."""
 
 import time
+from dataclasses import replace
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -197,3 +199,29 @@ def test_depth_comes_with_its_picture_in_millimetres(world: World) -> None:
         SimBody(world, SimBodyConfig(cameras=("head",), depths=("head",), realtime=True))
     with pytest.raises(ConfigError, match="depth of"):
         SimBody(world, SimBodyConfig(cameras=("head",), depths=("left_hand",)))
+
+
+@pytest.mark.parametrize("robot", ["agibot_x2", "unitree_g1"])
+def test_an_imu_in_the_torso_tells_what_one_in_the_pelvis_would(robot: str) -> None:
+    """The waist moves in all its joints; both IMUs are read through the body and must agree."""
+    spec = load_robot(robot)
+    world = World(spec, build_scene(spec, MjcfOptions(), RoomConfig()))
+    bodies = [SimBody(world, replace(BLIND, imu=name)) for name in ("pelvis", "torso")]
+    waist, q = spec.indices(spec.waist_joints), spec.column("default").copy()
+    apart, twisted = [], []
+    for tick in range(40):
+        q[waist] = 0.25 * np.sin(0.4 * tick + np.arange(len(waist)))
+        bodies[0].write(JointTarget(q=q, kp=spec.column("kp"), kd=spec.column("kd"), gripper=np.ones(2)))
+        bodies[0].tick()
+        mujoco.mj_forward(world.model, world.data)  # sensors are one physics step older than joints otherwise
+        one, other = (body.read() for body in bodies)
+        apart.append(np.abs(one.gravity_b - other.gravity_b).max())
+        assert np.abs(one.gyro_b - other.gyro_b).max() < 1e-6
+        twisted.append(np.abs(bodies[1]._sensed(bodies[1]._gyro) - one.gyro_b).max())
+    assert max(apart) < 1e-6
+    assert max(twisted) > 0.5  # without the waist's part the two would differ by this
+
+
+def test_an_unknown_imu_is_refused_by_name(world: World) -> None:
+    with pytest.raises(ConfigError, match="no IMU 'head'; known: pelvis, torso"):
+        SimBody(world, replace(BLIND, imu="head"))

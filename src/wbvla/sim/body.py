@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt16
 from wbvla.core.errors import ConfigError, RobotError
 from wbvla.core.records import BodyState, Image, JointTarget
 from wbvla.core.rotation import projected_gravity
+from wbvla.robots.imu import ImuChain
 from wbvla.sim.camera import RenderConfig, Renderer
 from wbvla.sim.render_process import RenderProcess
 from wbvla.sim.scene import World
@@ -38,6 +39,8 @@ class SimBodyConfig:
     """cast shadows, at ten times the cost without a graphics card"""
     samples: int = 0
     """samples per pixel against jagged edges; 0 = one"""
+    imu: str | None = None
+    """IMU by name; None: the robot's first. What one in the torso reads is carried to the root by the waist's encoders"""
 
     def camera_names(self, world: World) -> tuple[str, ...]:
         """The cameras to draw, `policy` resolved."""
@@ -73,7 +76,8 @@ class SimBody:
         self._process: RenderProcess | None = None
         if config.realtime and self._cameras:
             self._process = RenderProcess(world.model, self._cameras, config.render(), config.image_hz)
-        imu = world.spec.imus[0].name
+        imu = config.imu or world.spec.imus[0].name
+        self._imu = ImuChain(world.spec, imu)
         kinds = ("gyro", "quat", "accelerometer")
         self._gyro, self._quat, self._accel = (world.model.sensor(f"{imu}_{kind}") for kind in kinds)
         self._time_s = self._clock()
@@ -85,17 +89,18 @@ class SimBody:
         return self.world.spec.joint_names
 
     def read(self) -> BodyState:
-        """Proprioception of the last tick; the IMU is the pelvis's."""
+        """Proprioception of the last tick; the IMU's readings are seen from the root link."""
         world, data = self.world, self.world.data
+        q, dq = data.qpos[world.qpos].copy(), data.qvel[world.qvel].copy()
         return BodyState(
             time_s=self._time_s,
-            q=data.qpos[world.qpos].copy(),
-            dq=data.qvel[world.qvel].copy(),
+            q=q,
+            dq=dq,
             torque=data.actuator_force[world.ctrl].copy(),
             gripper=world.gripper_opening(),
-            gyro_b=self._sensed(self._gyro),
-            gravity_b=projected_gravity(self._sensed(self._quat)),
-            accel_b=self._sensed(self._accel),
+            gyro_b=self._imu.rate_to_root(self._sensed(self._gyro), q, dq),
+            gravity_b=self._imu.to_root(projected_gravity(self._sensed(self._quat)), q),
+            accel_b=self._imu.to_root(self._sensed(self._accel), q),
         )
 
     def images(self) -> Mapping[str, Image]:
