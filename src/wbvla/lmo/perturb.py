@@ -1,22 +1,15 @@
 """Arms that disturb the legs: random poses at growing amplitude, and clips of reaching on a warped clock."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from wbvla.lmo.clips import load_clips, own_clips
 from wbvla.lmo.commands import uniform
 from wbvla.robots.description import RobotSpec
-
-CLIPS: tuple[tuple[tuple[float, ...], ...], ...] = (
-    # shoulder pitch, shoulder roll (outwards), shoulder yaw, elbow; offsets from the default pose [rad]
-    ((0.0, 0.0, 0.0, 0.0), (-0.9, 0.0, 0.0, -0.3), (-1.2, -0.1, 0.0, -0.2)),  # reach forward
-    ((-0.3, 0.0, 0.0, -0.6), (-0.6, -0.1, 0.2, -0.9), (-0.3, 0.0, 0.0, -0.9)),  # hold a box before the chest
-    ((0.1, 0.0, 0.0, 0.2), (-0.4, -0.1, 0.0, 0.1), (-0.8, -0.1, 0.0, -0.4)),  # pick up low, lift
-    ((0.0, 0.6, 0.0, 0.0), (-0.5, 0.9, 0.0, -0.4), (0.2, 0.3, 0.0, 0.1)),  # open to the side
-)
-"""Key poses of our own making; both arms play the same clip, mirrored (paper: structured arm perturbation)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +18,10 @@ class ArmConfig:
 
     clip_share: float = 0.35
     """targets that come from a clip instead of a uniform pose [-]"""
+    clips: Path | None = None
+    """clips to play: a `.npy` (clip, time, arm joint) [rad], or a dataset of this robot; None: our own key poses"""
+    clip_hz: float = 30.0
+    """rate of the clips in a `.npy` [Hz]"""
     hold_s: tuple[float, float] = (0.5, 2.0)
     """time until the next target [s]"""
     rate_radps: tuple[float, float] = (0.5, 3.0)
@@ -81,7 +78,12 @@ class ArmMotion:
         self.default, self.lower, self.upper = (
             torch.tensor(spec.column(field)[index], dtype=torch.float32) for field in ("default", "lower", "upper")
         )
-        self.clips = (self.default + _clip_offsets(spec, names)).clamp(self.lower, self.upper)
+        source = config.clips
+        if source is None:
+            clips = own_clips(spec, names)
+        else:
+            clips = load_clips(source, spec, names, config.length_s[1], config.clip_hz)
+        self.clips = clips.clamp(self.lower, self.upper)
         zero = torch.zeros(num_worlds)
         self.state = ArmState(
             command=self.default.repeat(num_worlds, 1),
@@ -138,16 +140,3 @@ class ArmMotion:
         place = (clock_s / self.config.length_s[1]).clamp(0, 0.999) * (self.clips.shape[1] - 1)
         key, blend = place.long(), (place % 1.0)[:, None]
         return (1 - blend) * self.clips[clip, key] + blend * self.clips[clip, key + 1]
-
-
-def _clip_offsets(spec: RobotSpec, names: tuple[str, ...]) -> Float[Tensor, "clip key arm"]:
-    """CLIPS over the named joints; joints that no clip mentions stay at their default."""
-    _, signs = spec.mirror(names)
-    kinds = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow")
-    offsets = torch.zeros(len(CLIPS), len(CLIPS[0]), len(names))
-    for joint, name in enumerate(names):
-        side = float(signs[joint]) if name.startswith("right_") else 1.0
-        for kind, part in enumerate(kinds):
-            if part in name:
-                offsets[:, :, joint] = side * torch.tensor([[key[kind] for key in clip] for clip in CLIPS])
-    return offsets

@@ -51,7 +51,7 @@ class LmoConfig:
     """of networks and environment"""
     torch_threads: int = 1
     """CPU threads of the networks while the physics runs"""
-    learn_threads: int = 2
+    learn_threads: int = 1
     """CPU threads of the networks while they learn"""
     checkpoint_every: int = 25
     """iterations; one checkpoint is kept and replaced"""

@@ -51,7 +51,7 @@ ROUGH: tuple[dict[str, Any], ...] = (
         "pull": (25.0, 20.0), "plant": UNEVEN,
     },
 )  # fmt: skip
-"""What the stages of `x2-lmo-course` add: blows, uneven ground, late senses, torques that are off, loads to push and lift."""
+"""What the stages of `x2-lmo-course` add: blows, uneven ground, late senses, wrong torques, loads on the hands."""
 
 
 @recipes.register("x2-lmo")

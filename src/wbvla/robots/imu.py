@@ -19,9 +19,9 @@ def find_imu(spec: RobotSpec, name: str) -> ImuFacts:
 class ImuChain:
     """Carries readings of one IMU to the root link by the joints between them; exact for rigid links.
 
-    An IMU in the torso turns with the waist: with the waist's angles R = prod R_i and speeds, gravity and specific force
-    turn by R, and the root's angular velocity is R omega - sum dq_i a_i (a_i: the axes, root frame). The lever arm's
-    part of the specific force is not taken off.
+    An IMU in the torso turns with the waist: gravity and specific force turn by R = prod R_i of the waist's angles, and
+    the root's angular velocity is R omega - sum dq_i a_i (a_i: the axes, root frame). The lever arm's part of the
+    specific force is not taken off.
     """
 
     def __init__(self, spec: RobotSpec, name: str) -> None:

@@ -40,7 +40,7 @@ class SimBodyConfig:
     samples: int = 0
     """samples per pixel against jagged edges; 0 = one"""
     imu: str | None = None
-    """IMU by name; None: the robot's first. What one in the torso reads is carried to the root by the waist's encoders"""
+    """IMU by name, None: the robot's first; readings behind the waist are carried to the root by its encoders"""
 
     def camera_names(self, world: World) -> tuple[str, ...]:
         """The cameras to draw, `policy` resolved."""
