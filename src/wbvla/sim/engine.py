@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from wbvla.core.errors import ConfigError
 
 
 @runtime_checkable
@@ -15,6 +17,11 @@ class Engine(Protocol):
     @property
     def num_worlds(self) -> int: ...
 
+    @property
+    def device(self) -> torch.device:
+        """Where all tensors of the engine live."""
+        ...
+
     def state(self, name: str) -> Float[Tensor, "world ..."]:
         """Live view of a state field (`qpos`, `qvel`, `ctrl`, `xfrc_applied` ...)."""
         ...
@@ -23,8 +30,11 @@ class Engine(Protocol):
         """Field computed by the last step (`sensordata`, `actuator_force` ...); may be overwritten by its user."""
         ...
 
-    def parameter(self, name: str) -> Float[np.ndarray, "world ..."]:
-        """Per-world values of a model field (`body_mass`, `geom_friction` ...); call `commit` after writing."""
+    def parameter(self, name: str) -> Float[Tensor, "world ..."]:
+        """Live per-world values of a model field (`body_mass`, `geom_friction` ...).
+
+        Call `commit` after changing masses, inertias or armature; other fields act at the next step.
+        """
         ...
 
     def commit(self) -> None:
@@ -35,10 +45,24 @@ class Engine(Protocol):
         """Advance all worlds by `substeps` physics steps and refresh the outputs."""
         ...
 
+    def check(self) -> None:
+        """Raise when the engine dropped contacts or constraints since the last look."""
+        ...
+
     def snapshot(self) -> dict[str, Tensor]:
-        """Copies of everything a later `restore` needs to continue to the bit."""
+        """Copies on the host of everything a later `restore` needs to continue to the bit; parameters are not in it."""
         ...
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
         """Put a snapshot back."""
         ...
+
+
+def check_snapshot(snapshot: Mapping[str, Tensor], mine: Mapping[str, Tensor]) -> None:
+    """Raises ConfigError unless a snapshot has just the tensors, in shape and kind, that an engine would put there."""
+    if snapshot.keys() != mine.keys():
+        raise ConfigError(f"snapshot holds {sorted(snapshot)}, not {sorted(mine)}; does it come from another engine?")
+    for name, tensor in mine.items():
+        theirs, ours = ((tuple(t.shape), t.dtype) for t in (snapshot[name], tensor))
+        if theirs != ours:
+            raise ConfigError(f"snapshot's {name} {theirs} does not fit worlds of {ours}")

@@ -10,6 +10,7 @@ from mujoco.batch import Batch
 from torch import Tensor
 
 from wbvla.core.errors import ConfigError
+from wbvla.sim.engine import check_snapshot
 
 
 class MujocoEngine:
@@ -29,10 +30,16 @@ class MujocoEngine:
         self._sources = {name: self._batch.bind(name) for name in outputs}
         self._copies = {name: np.array(source) for name, source in self._sources.items()}
         self._states: dict[str, Tensor] = {}
+        self._parameters: dict[str, Tensor] = {}
 
     @property
     def num_worlds(self) -> int:
         return self._batch.nsim
+
+    @property
+    def device(self) -> torch.device:
+        """Always the CPU."""
+        return torch.device("cpu")
 
     def state(self, name: str) -> Float[Tensor, "world ..."]:
         """Live float64 view of a state field; raises ValueError on a field that is no state."""
@@ -49,9 +56,11 @@ class MujocoEngine:
             raise ConfigError(f"{name} is not among the engine's outputs {list(self._copies)}; name it at the start")
         return torch.from_numpy(self._copies[name])
 
-    def parameter(self, name: str) -> Float[np.ndarray, "world ..."]:
-        """Live per-world values of a model field."""
-        return self._batch.expand(name)
+    def parameter(self, name: str) -> Float[Tensor, "world ..."]:
+        """Live per-world float64 values of a model field."""
+        if name not in self._parameters:
+            self._parameters[name] = torch.from_numpy(self._batch.expand(name))
+        return self._parameters[name]
 
     def commit(self) -> None:
         """Run mj_setConst in every world."""
@@ -63,16 +72,20 @@ class MujocoEngine:
         for name, copy in self._copies.items():
             np.copyto(copy, self._sources[name])
 
+    def check(self) -> None:
+        """Nothing to raise: MuJoCo's memory fits the model, and where it does not MuJoCo itself warns of it."""
+
     def snapshot(self) -> dict[str, Tensor]:
         """State rows and outputs."""
-        rows = {f"output.{name}": torch.from_numpy(copy.copy()) for name, copy in self._copies.items()}
-        return {"state": torch.from_numpy(np.array(self._batch.state)), **rows}
+        return {name: tensor.clone() for name, tensor in self._live().items()}
+
+    def _live(self) -> dict[str, Tensor]:
+        rows = {f"output.{name}": torch.from_numpy(copy) for name, copy in self._copies.items()}
+        return {"state": torch.from_numpy(self._batch.state), **rows}
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
-        """Raises ConfigError when the snapshot belongs to another model or number of worlds."""
-        rows = snapshot["state"].numpy()
-        if rows.shape != self._batch.state.shape:
-            raise ConfigError(f"snapshot of {rows.shape} does not fit worlds of {self._batch.state.shape}")
-        self._batch.state[...] = rows
-        for name, copy in self._copies.items():
-            np.copyto(copy, snapshot[f"output.{name}"].numpy())
+        """Raises ConfigError when the snapshot belongs to another model, engine or number of worlds."""
+        mine = self._live()
+        check_snapshot(snapshot, mine)
+        for name, tensor in mine.items():
+            tensor.copy_(snapshot[name])
