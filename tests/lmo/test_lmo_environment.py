@@ -190,18 +190,18 @@ def test_bumps_lift_the_corner_they_lie_under() -> None:
     """A robot set down on 2 cm of unevenness stands tilted or higher than on the flat; flat again, it stands flat."""
     env = environment(worlds=4)
     env.enter(replace(STAGE, bumps_m=0.02))
-    flat = env.engine.parameter("geom_pos").copy()
+    flat = env.engine.parameter("geom_pos").clone()
     env.bumps.tread(torch.ones(4, 2, dtype=torch.bool), env.worlds, env.stage, env.rng)
     moved = env.engine.parameter("geom_pos") - flat
-    assert (np.abs(moved[..., :2]) < 1e-12).all()
-    assert np.isclose(-moved.sum(), float(env.worlds.bumps.sum()), atol=1e-5)
+    assert (moved[..., :2].abs() < 1e-12).all()
+    assert np.isclose(-float(moved.sum()), float(env.worlds.bumps.sum()), atol=1e-5)
     assert 0.005 < float(env.worlds.bumps.abs().max()) <= 0.01
     before = env.worlds.bumps.clone()
     env.bumps.tread(torch.ones(4, 2, dtype=torch.bool), env.worlds, env.stage, env.rng)
     assert torch.equal(env.worlds.bumps, before), "a foot that stays up keeps its ground"
     env.worlds.bumps.zero_()
     env.bumps.put(env.worlds)
-    assert np.array_equal(env.engine.parameter("geom_pos"), flat)
+    assert torch.equal(env.engine.parameter("geom_pos"), flat)
 
 
 def test_blows_begin_and_end() -> None:

@@ -1,7 +1,6 @@
 """What disturbs a robot while it learns: pushes that jump its velocity, blows that last, ground that is uneven."""
 
 import mujoco
-import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Generator, Tensor
@@ -65,8 +64,9 @@ class Bumps:
     def __init__(self, engine: Engine, model: mujoco.MjModel) -> None:
         self._places = engine.parameter("geom_pos")
         names = [model.geom(i).name for i in range(model.ngeom)]
-        self._soles = np.array([[i for i, n in enumerate(names) if n.startswith(f"{s}_sole_")] for s in FEET])
-        self._flat = self._places[0, self._soles, 2].copy()
+        soles = [[i for i, n in enumerate(names) if n.startswith(f"{s}_sole_")] for s in FEET]
+        self._soles = torch.tensor(soles, device=engine.device)
+        self._flat = self._places[0, self._soles, 2].clone()
 
     @property
     def num_corners(self) -> int:
@@ -82,4 +82,4 @@ class Bumps:
 
     def put(self, worlds: Worlds) -> None:
         """Make the physics have the bumps that `worlds` remembers."""
-        self._places[:, self._soles, 2] = self._flat - worlds.bumps.numpy()
+        self._places[:, self._soles, 2] = self._flat - worlds.bumps.to(self._flat.dtype)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from wbvla.robots.description import RobotSpec
@@ -53,21 +54,19 @@ PAPER = RandomizeConfig(
 
 
 class Plants:
-    """Writes plants into an engine, each time from the values the model came with."""
+    """Draws plants on the host, each time from the values the model came with, and writes them into an engine."""
 
     def __init__(self, engine: Engine, model: mujoco.MjModel, spec: RobotSpec) -> None:
         self._engine, self._model, self._spec = engine, model, spec
-        self._original = {name: engine.parameter(name).copy() for name in FIELDS}
 
     def draw(self, config: RandomizeConfig, seed: int) -> Float[np.ndarray, "world 4"]:
         """Give each world its own plant; returns friction, torso mass factor and the two hand payloads [kg]."""
         rng, worlds = np.random.default_rng(seed), self._engine.num_worlds
-        for name, original in self._original.items():
-            self._engine.parameter(name)[...] = original
+        drawn = {name: np.repeat(np.array(getattr(self._model, name))[None], worlds, axis=0) for name in FIELDS}
         friction = rng.uniform(*config.friction, worlds)
-        self._engine.parameter("geom_friction")[:, :, 0] = friction[:, None]
-        self._draw_gains(config, rng)
-        mass, inertia = self._engine.parameter("body_mass"), self._engine.parameter("body_inertia")
+        drawn["geom_friction"][:, :, 0] = friction[:, None]
+        self._draw_gains(drawn, config, rng)
+        mass, inertia = drawn["body_mass"], drawn["body_inertia"]
         if config.link_mass != (1.0, 1.0):
             links = rng.uniform(*config.link_mass, mass.shape)
             mass *= links
@@ -82,13 +81,15 @@ class Plants:
             body = self._model.body(hand.link).id
             inertia[:, body] *= (1 + payload[:, side] / mass[:, body])[:, None]
             mass[:, body] += payload[:, side]
+        for name, values in drawn.items():
+            self._engine.parameter(name).copy_(torch.from_numpy(values))
         self._engine.commit()
         return np.stack([friction, factor, payload[:, 0], payload[:, 1]], axis=1)
 
-    def _draw_gains(self, config: RandomizeConfig, rng: np.random.Generator) -> None:
+    def _draw_gains(self, drawn: dict[str, np.ndarray], config: RandomizeConfig, rng: np.random.Generator) -> None:
         """kp and kd of every joint by factors of their own; held waist joints by wider ones."""
-        gain, bias = self._engine.parameter("actuator_gainprm"), self._engine.parameter("actuator_biasprm")
-        limit, worlds = self._engine.parameter("actuator_forcerange"), self._engine.num_worlds
+        gain, bias, limit = (drawn[f"actuator_{name}"] for name in ("gainprm", "biasprm", "forcerange"))
+        worlds = self._engine.num_worlds
         stiffness, damping = (rng.uniform(*config.gain, (worlds, self._model.nu)) for _ in range(2))
         for name in (n for n in self._spec.waist_joints if n not in self._spec.lmo_joints):
             actuator = self._model.actuator(name).id

@@ -114,7 +114,6 @@ class WarpEngine:
             shared = getattr(self._model, name)
             rows = self._view(shared).expand(self._num_worlds, *shared.shape[1:], *_tail(shared)).contiguous().clone()
             array = wp.from_torch(rows, dtype=shared.dtype)
-            array._is_batched = True
             setattr(self._model, name, array)
             self._parameters[name] = rows
             self._graphs.clear()
@@ -177,7 +176,7 @@ class WarpEngine:
             self._overflow.zero_()
             raise ConfigError(
                 f"{worlds} of {self._num_worlds} worlds had more than {contacts} contacts or {rows} constraint rows "
-                f"({kinds!s}): raise wbvla.sim.engine_warp.MAX_CONTACTS, or let fewer geometries collide"
+                f"({kinds.name}): raise wbvla.sim.engine_warp.MAX_CONTACTS, or let fewer geometries collide"
             )
 
     def _live(self) -> dict[str, Tensor]:
