@@ -7,6 +7,7 @@ import torch
 from wbvla.core.errors import ConfigError
 from wbvla.sim.engine import Engine
 from wbvla.sim.engine_mujoco import MujocoEngine
+from wbvla.sim.engines import open_engine
 
 PENDULUM = """
 <mujoco><worldbody><body><joint name="hinge" axis="0 1 0"/><geom size=".05" pos=".3 0 0" mass="1"/></body></worldbody>
@@ -61,3 +62,12 @@ def test_wrong_use_is_refused_by_name() -> None:
         worlds.restore(engine(worlds=2).snapshot())
     with pytest.raises(ConfigError, match="worlds and threads"):
         engine(worlds=0)
+
+
+def test_engines_are_opened_by_name() -> None:
+    model = mujoco.MjModel.from_xml_string(PENDULUM)
+    assert isinstance(open_engine("mujoco", model, 2, ("sensordata",)), MujocoEngine)
+    with pytest.raises(ConfigError, match="no physics engine 'bullet'; known: mujoco, warp"):
+        open_engine("bullet", model, 2, ())
+    with pytest.raises(ConfigError, match="runs on the CPU"):
+        open_engine("mujoco", model, 2, (), "cuda:0")

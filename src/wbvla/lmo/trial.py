@@ -15,7 +15,7 @@ from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, build_model
 from wbvla.lmo.randomize import CENTRED, Plants, RandomizeConfig
 from wbvla.robots.description import RobotSpec
-from wbvla.sim.engine_mujoco import MujocoEngine
+from wbvla.sim.engines import check_engine, open_engine
 from wbvla.sim.mjcf import MjcfOptions
 
 FULL = MjcfOptions(visuals=False, cameras=False, grippers=False, colliders=False)
@@ -30,6 +30,10 @@ class TrialConfig:
     """robots that are tried at once"""
     num_threads: int = 2
     """CPU threads of the physics"""
+    engine: str = "mujoco"
+    """physics: `mujoco`, or `warp` (mujoco-warp)"""
+    device: str = "cpu"
+    """of the physics: `cpu`, or `cuda:0` with `warp`"""
     seed: int = 0
     """of plants, pushes, noise and arms"""
     arm_amplitude: float = 1.0
@@ -57,6 +61,9 @@ class TrialConfig:
     plant: RandomizeConfig = CENTRED
     """ranges of the robot's properties"""
 
+    def __post_init__(self) -> None:
+        check_engine(self.engine, self.device)
+
 
 class Trial:
     """Robots that stand at time 0 with arms moving at random; `step` runs one control tick of all."""
@@ -70,7 +77,8 @@ class Trial:
         self.torch_rng = Generator().manual_seed(config.seed)
         model = build_model(spec, options)
         self.layout = Layout(spec, model)
-        self.engine = MujocoEngine(model, num, config.num_threads, outputs=("sensordata", "subtree_com"))
+        outputs = ("sensordata", "subtree_com")
+        self.engine = open_engine(config.engine, model, num, outputs, config.device, config.num_threads)
         Plants(self.engine, model, spec).draw(config.plant, config.seed)
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, num)
         self.dt_s = 1.0 / settings.rate_hz
@@ -91,28 +99,37 @@ class Trial:
         legs = interpolate_rows(s.reference_rows, s.reference_low_m, s.reference_step_m, self.controller.height)
         q = np.tile(self.layout.default.numpy().astype(np.float64), (num, 1))
         q[:, self._lmo] = legs
-        qpos = self.engine.state("qpos").numpy()
-        qpos[:] = 0.0
+        qpos = np.zeros((num, self.engine.state("qpos").shape[1]))
         qpos[:, 2], qpos[:, 3] = height_m + 0.003, 1.0
         qpos[:, self._qpos] = q
-        self.engine.state("qvel").numpy()[:] = 0.0
-        self.engine.state("ctrl").numpy()[:, self._ctrl] = q
+        self._write("qpos", qpos)
+        self.engine.state("qvel").zero_()
+        ctrl = self._read("ctrl").copy()
+        ctrl[:, self._ctrl] = q
+        self._write("ctrl", ctrl)
         self._targets = np.tile(q[:, None], (1, 3, 1))
+
+    def _read(self, name: str) -> Float[np.ndarray, "robot ..."]:
+        """A state of the physics; not to be written to."""
+        return self.engine.state(name).cpu().double().numpy()
+
+    def _write(self, name: str, values: Float[np.ndarray, "robot ..."]) -> None:
+        self.engine.state(name).copy_(torch.from_numpy(values))
 
     @property
     def position(self) -> Float[np.ndarray, "robot 3"]:
         """Root in the world [m]."""
-        return self.engine.state("qpos").numpy()[:, :3].copy()
+        return self._read("qpos")[:, :3].copy()
 
     @property
     def yaw(self) -> Float[np.ndarray, " robot"]:
         """Heading [rad]."""
-        return np.asarray(yaw_of(self.engine.state("qpos").numpy()[:, 3:7]))
+        return np.asarray(yaw_of(self._read("qpos")[:, 3:7]))
 
     @property
     def velocity(self) -> Float[np.ndarray, "robot 3"]:
         """Root velocity along x, y of the heading [m/s] and yaw rate [rad/s]."""
-        qvel, yaw = self.engine.state("qvel").numpy(), self.yaw
+        qvel, yaw = self._read("qvel"), self.yaw
         cos, sin = np.cos(yaw), np.sin(yaw)
         return np.stack([cos * qvel[:, 0] + sin * qvel[:, 1], -sin * qvel[:, 0] + cos * qvel[:, 1], qvel[:, 5]], axis=1)
 
@@ -124,7 +141,7 @@ class Trial:
     @property
     def centre_of_mass(self) -> Float[np.ndarray, "robot 3"]:
         """Whole robot, in the world [m]."""
-        return self.engine.output("subtree_com").numpy()[:, self.layout.root_body].copy()
+        return self.engine.output("subtree_com")[:, self.layout.root_body].cpu().double().numpy().copy()
 
     def step(self, flags: Float[np.ndarray, "robot 3"], height_m: Float[np.ndarray, " robot"]) -> None:
         """One control tick of all robots; who falls once stays counted as fallen."""
@@ -136,15 +153,16 @@ class Trial:
         targets[:, self._arm] = arms.numpy()
         self._targets = np.concatenate([targets[:, None], self._targets[:, :-1]], axis=1)
         self._push()
-        ctrl, rows = self.engine.state("ctrl").numpy(), np.arange(self.config.num_robots)
+        ctrl, rows = self._read("ctrl").copy(), np.arange(self.config.num_robots)
         for half in (0, 1):
             ctrl[:, self._ctrl] = self._targets[rows, (self.delay + 1 - half) // 2]
+            self._write("ctrl", ctrl)
             self.engine.step(self.half)
         self.fallen |= self._down()
 
     def _observe(self, flags: Float[np.ndarray, "robot 3"]) -> Float[np.ndarray, "robot number"]:
         """The controller's observation with the training's sensor noise."""
-        qpos, qvel = self.engine.state("qpos").numpy(), self.engine.state("qvel").numpy()
+        qpos, qvel = self._read("qpos"), self._read("qvel")
         c, lmo = self.config.noise, self._lmo
         senses = [
             (qvel[:, 3:6], c.omega),
@@ -160,23 +178,27 @@ class Trial:
         c = self.config
         if c.push > 0:
             hit = np.flatnonzero(self.rng.random(c.num_robots) < self.dt_s / c.push_every_s)
-            self.engine.state("qvel").numpy()[hit, :2] += self.rng.uniform(-c.push, c.push, (len(hit), 2))
+            qvel = self._read("qvel").copy()
+            qvel[hit, :2] += self.rng.uniform(-c.push, c.push, (len(hit), 2))
+            self._write("qvel", qvel)
         if any(c.wrench):
             self._strike(c.wrench)
 
     def _strike(self, largest: tuple[float, float]) -> None:
         """Blows begin at random, in any direction and of any strength up to the largest, and end after `blow_s`."""
-        wrench = self.engine.state("xfrc_applied").numpy()[:, self.layout.root_body]
+        whole = self._read("xfrc_applied").copy()
+        wrench = whole[:, self.layout.root_body]
         self._blow_left_s -= self.dt_s
         wrench[self._blow_left_s <= 0] = 0.0
         hit = np.flatnonzero(self.rng.random(self.config.num_robots) < self.dt_s / self.config.push_every_s)
         angle, size = self.rng.uniform(-np.pi, np.pi, len(hit)), self.rng.uniform(0, largest[0], len(hit))
         wrench[hit, 0], wrench[hit, 1] = size * np.cos(angle), size * np.sin(angle)
         wrench[hit, 5] = self.rng.uniform(-largest[1], largest[1], len(hit))
+        self._write("xfrc_applied", whole)
         self._blow_left_s[hit] = self.config.blow_s
 
     def _down(self) -> Bool[np.ndarray, " robot"]:
-        qpos = self.engine.state("qpos").numpy()
+        qpos = self._read("qpos")
         tilted = projected_gravity(qpos[:, 3:7])[:, 2] > self.config.fall_gravity
         low = qpos[:, 2] < self.controller.height - self.config.fall_drop_m
         return tilted | low | ~np.isfinite(qpos).all(axis=1)
@@ -184,4 +206,4 @@ class Trial:
     def push_force(self, force_w: Float[np.ndarray, "robot 2"] | float) -> None:
         """Hold this horizontal force on the roots until it is set again [N]."""
         wrench = self.engine.state("xfrc_applied")
-        wrench[:, self.layout.root_body, :2] = torch.as_tensor(force_w, dtype=torch.float64)
+        wrench[:, self.layout.root_body, :2] = torch.as_tensor(force_w).to(wrench)
