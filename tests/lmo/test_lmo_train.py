@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from wbvla.core.metrics import read_metrics
 from wbvla.lmo.checkpoint import read_checkpoint
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train
+from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train, train_each
 from wbvla.recipes.lmo import tiny_lmo, x2_lmo, x2_lmo_paper
 
 TINY = replace(tiny_lmo(), stages=(Stage(start_iteration=0), Stage(start_iteration=3, push=0.5, max_delay=3)))
@@ -52,6 +53,32 @@ def test_warm_start_takes_weights_but_not_the_schedule(tmp_path: Path) -> None:
     assert torch.equal(training.learner.actor.state_dict()["mlp.0.weight"], weights["actor.mlp.0.weight"])
     assert training.iteration == 0
     assert training.env.progress.assist == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learner": replace(TINY.learner, hidden=(16,))}, r"hidden is \[32\], this run has \[16\]"),
+        ({"environment": replace(TINY.environment, preset="paper")}, "preset is clock, this run has paper"),
+        ({"environment": replace(TINY.environment, action_scale=0.5)}, "action_scale is 0.25"),
+        ({"robot": "unitree_g1"}, "robot is agibot_x2, this run has unitree_g1"),
+    ],
+)
+def test_a_start_from_another_contract_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = train(replace(TINY, iterations=1, stages=(Stage(start_iteration=0),)), tmp_path / "first")
+    training = Training(replace(TINY, **change), tmp_path / "second")
+    with pytest.raises(ArtefactError, match=message):
+        training.begin(warm_start=path)
+
+
+def test_one_command_trains_every_seed_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    config = replace(TINY, iterations=2, stages=(Stage(start_iteration=0),))
+    train(replace(config, seed=5, environment=replace(config.environment, seed=5)), tmp_path / "seed_5", stop_after=1)
+    steps: list[int] = []
+    assert train_each(config, (5, 6), tmp_path, lambda progress: steps.append(progress.iteration)) == tmp_path
+    assert steps == [2, 1, 2]
+    seen = [read_checkpoint(tmp_path / f"seed_{seed}" / CHECKPOINT)[0]["actor.mlp.0.weight"] for seed in (5, 6)]
+    assert not torch.equal(*seen)
 
 
 def test_help_fades_only_while_falls_are_rare(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,28 +28,27 @@ class Options:
     folder: Annotated[Path, tyro.conf.arg(help=FOLDER)] = Path("runs/unnamed")
     data: Annotated[tuple[Path, ...], tyro.conf.arg(help=DATA)] = ()
     start: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help=START)] = None
+    seeds: Annotated[tuple[int, ...], tyro.conf.arg(help="controllers: once per seed, in RUN/seed_N")] = ()
 
 
 def parse(name: str, args: list[str]) -> tuple[Options, Any]:
     """Options, and the recipe's config with the given fields overridden."""
     config = load_recipe(name)
     flat = Annotated[type(config), tyro.conf.arg(name="")]
-    fields: list[Any] = [("config", flat, config)]
-    fields += [(f.name, Options.__annotations__[f.name], f.default) for f in dataclasses.fields(Options)]
+    options = [(f.name, Options.__annotations__[f.name], f.default) for f in dataclasses.fields(Options)]
+    fields: list[Any] = [("config", flat, config), *options]
     whole = dataclasses.make_dataclass(name.replace("-", "_"), fields, frozen=True)
-    whole.__doc__ = f"Recipe {name}. {Options.__doc__}"
-    default = whole(config, Path("runs") / name)
-    plain = (tyro.conf.AvoidSubcommands,)
-    given = tyro.cli(whole, default=default, args=args, prog=f"wbvla train {name}", config=plain)
-    return Options(folder=given.folder, data=given.data, start=given.start), given.config
+    whole.__doc__, default = f"Recipe {name}. {Options.__doc__}", whole(config, Path("runs") / name)
+    flags, prog = (tyro.conf.AvoidSubcommands,), f"wbvla train {name}"
+    given = tyro.cli(whole, default=default, args=args, prog=prog, config=flags)
+    return Options(**{f.name: getattr(given, f.name) for f in dataclasses.fields(Options)}), given.config
 
 
 def start_training(config: Any, options: Options, on_step: OnStep) -> Any:
     """Call the trainer of the room that the config comes from."""
-    room = importlib.import_module(type(config).__module__)
-    kind = type(config).__name__
+    room, kind = importlib.import_module(type(config).__module__), type(config).__name__
     if kind == "LmoConfig":
-        return room.train(config, options.folder, on_step, warm_start=options.start)
+        return room.train_each(config, options.seeds, options.folder, on_step, options.start)
     if not options.data:
         raise ConfigError("this recipe learns from recordings; give them with --data FOLDER [FOLDER ...]")
     if kind in ("LamTrainConfig", "PretrainConfig"):
@@ -70,21 +70,21 @@ def bar(console: Console) -> Iterator[OnStep]:
             done, total = (state.iteration, state.iterations) if lmo else (state.step, state.steps)
             left = state.remaining_s if lmo else state.eta_s
             figures = " ".join(f"{k} {v:.3g}" for k, v in list(state.metrics.items())[:3])
-            note = f"ETA {int(left) // 60}:{int(left) % 60:02d}  {figures}"
-            progress.update(task, description=f"{done}/{total}", completed=done, total=total, note=note)
+            figures = f"ETA {int(left) // 60}:{int(left) % 60:02d}  {figures}"
+            progress.update(task, description=f"{done}/{total}", completed=done, total=total, note=figures)
 
         yield show
 
 
 def main(argv: list[str]) -> int:
     """Exit code 0; without a recipe, or with --help alone, the known ones are listed and the code is 2 or 0."""
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, quiet=os.environ.get("RANK", "0") != "0")
     if not argv or argv[0].startswith("-"):
-        console.print("usage: wbvla train RECIPE --data FOLDER [--folder RUN] [--FIELD VALUE ...]\n\nrecipes:")
-        console.print("\n".join(f"  {name}" for name in names()))
+        usage = "usage: wbvla train RECIPE --data FOLDER [--folder RUN] [--FIELD VALUE ...]\n\nrecipes:\n  "
+        console.print(usage + "\n  ".join(names()))
         return 0 if argv and argv[0] in ("-h", "--help") else 2
     options, config = parse(argv[0], argv[1:])
     with bar(console) as show:
-        result = start_training(config, options, show)
-    console.print(f"written to {getattr(result, 'artefact', result)}")
+        made = start_training(config, options, show)
+    console.print(f"written to {getattr(made, 'artefact', made)}")
     return 0

@@ -77,6 +77,14 @@ def load_environment(env: LmoEnvironment, state: Mapping[str, Tensor]) -> None:
     env.look()
 
 
+def check_start(path: Path, meta: Metadata, wanted: Metadata) -> None:
+    """Raises ArtefactError when the weights of `path` were trained for something else, naming every difference."""
+    known = {name: meta[name] for name in wanted if name in meta}
+    apart = [f"{name} is {known[name]}, this run has {wanted[name]}" for name in known if known[name] != wanted[name]]
+    if apart:
+        raise ArtefactError(f"{path} does not fit as a start: {'; '.join(apart)}")
+
+
 def load_models(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     """Weights and observation statistics only: a warm start."""
     learner.actor.load_state_dict(part(tensors, "actor."))

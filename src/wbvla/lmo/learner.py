@@ -13,6 +13,7 @@ from torch import Tensor
 from wbvla.core.errors import ConfigError
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.observation import action_mirror
+from wbvla.lmo.ranks import Ranks
 from wbvla.lmo.stages import Stage
 
 GROUPS = {"actor": ["policy"], "critic": ["critic"]}
@@ -51,8 +52,8 @@ class LearnerConfig:
 class Learner:
     """Actor, critic, optimiser and storage of one training."""
 
-    def __init__(self, env: LmoEnvironment, config: LearnerConfig) -> None:
-        self.config = config
+    def __init__(self, env: LmoEnvironment, config: LearnerConfig, ranks: Ranks | None = None) -> None:
+        self.config, self.ranks = config, ranks or Ranks()
         obs = env.observations()
         self.actor = MLPModel(
             obs, GROUPS, "actor", env.num_actions, config.hidden, obs_normalization=True,
@@ -69,8 +70,10 @@ class Learner:
             self.actor, self.critic, storage,
             num_learning_epochs=1, num_mini_batches=config.minibatches, clip_param=config.clip, gamma=config.gamma,
             lam=config.gae_lambda, entropy_coef=env.stage.entropy, learning_rate=config.learning_rate,
-            max_grad_norm=config.max_grad_norm, schedule="fixed",
+            max_grad_norm=config.max_grad_norm, schedule="fixed", multi_gpu_cfg=self.ranks.for_ppo,
         )  # fmt: skip
+        if self.ranks.world > 1:
+            self.ppo.broadcast_parameters()
         self.mirrors = {"policy": env.actor_mirror, "critic": env.critic_mirror}
         self.action_mirror = action_mirror(env.spec)
 
@@ -106,7 +109,7 @@ class Learner:
                 self._mirror(storage, slice(None))
                 mirrored = 1 - mirrored
             losses = self.ppo.update()
-            kl = self._divergence(storage, halves[1 - mirrored])
+            kl = self.ranks.mean({"kl": self._divergence(storage, halves[1 - mirrored])})["kl"]
             self._step_learning_rate(kl, stage.target_kl)
         log_std = self.actor.get_parameter("distribution.log_std_param")
         with torch.no_grad():

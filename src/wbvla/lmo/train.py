@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from wbvla.core.errors import ConfigError
 from wbvla.core.metrics import MetricLog
 from wbvla.core.run import open_run
-from wbvla.lmo.checkpoint import load_checkpoint, load_models, read_checkpoint, save_checkpoint
+from wbvla.lmo.checkpoint import check_start, load_checkpoint, load_models, read_checkpoint, save_checkpoint
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.learner import Learner, LearnerConfig
+from wbvla.lmo.ranks import Ranks, join, leave
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.robots.platforms import load_robot
@@ -90,32 +92,38 @@ OnIteration = Callable[[TrainingProgress], None]
 class Training:
     """The objects of one run; `train` drives it."""
 
-    def __init__(self, config: LmoConfig, folder: Path) -> None:
-        self.config, self.folder = config, folder
+    def __init__(self, config: LmoConfig, folder: Path, ranks: Ranks | None = None) -> None:
+        self.config, self.folder, self.ranks = config, folder, ranks or Ranks()
         torch.set_num_threads(config.torch_threads)
-        torch.manual_seed(config.seed)
-        self.env = LmoEnvironment(load_robot(config.robot), config.environment, config.stages[0])
+        torch.manual_seed(config.seed + self.ranks.apart)
+        world = replace(config.environment, seed=config.environment.seed + self.ranks.apart)
+        self.env = LmoEnvironment(load_robot(config.robot), world, config.stages[0])
         self.env.progress.assist, self.env.progress.feed_forward = config.fade.assist, config.fade.feed_forward
-        self.learner = Learner(self.env, config.learner)
+        self.learner = Learner(self.env, config.learner, self.ranks)
         self.iteration = 0
         self.seconds = 0.0
 
     @property
     def steps_per_iteration(self) -> int:
-        return self.config.environment.num_worlds * self.config.learner.horizon
+        return self.ranks.world * self.config.environment.num_worlds * self.config.learner.horizon
 
     def begin(self, warm_start: Path | None) -> None:
         """Continue the folder's checkpoint, or start afresh (from the weights of `warm_start`, if given)."""
-        open_run(self.folder, self.config, self.config.seed)
+        if self.ranks.first:
+            open_run(self.folder, self.config, self.config.seed)
         path = self.folder / CHECKPOINT
         if path.is_file():
+            if not self.ranks.first:
+                path = self._beside(int(read_checkpoint(path)[1]["iteration"]))
             self.obs, meta = load_checkpoint(path, self.learner, self.env)
             self.iteration, self.seconds = int(meta["iteration"]), float(meta["seconds"])
             self.env.enter(self.config.stages[self.env.progress.stage])
             return
         self.obs = self.env.observations()
         if warm_start is not None:
-            load_models(self.learner, read_checkpoint(warm_start)[0])
+            tensors, meta = read_checkpoint(warm_start)
+            check_start(warm_start, meta, self.seam())
+            load_models(self.learner, tensors)
             self.env.progress.assist = self.env.progress.feed_forward = 0.0
             return
         for _ in range(self.config.learner.horizon):
@@ -136,7 +144,7 @@ class Training:
         ended = time.perf_counter()
         self.iteration += 1
         self.seconds += ended - began
-        sums = self.env.tally.drain()
+        sums = self.ranks.mean(self.env.tally.drain())
         self._fade(sums["falls_per_minute"] + sums["stalls_per_minute"])
         progress = self.env.progress
         return {
@@ -175,8 +183,41 @@ class Training:
 
     def save(self, name: str = CHECKPOINT) -> None:
         """Write a checkpoint."""
-        notes = {"seconds": self.seconds, "robot": self.config.robot, "preset": self.config.environment.preset}
-        save_checkpoint(self.folder / name, self.learner, self.env, self.obs, self.iteration, notes)
+        if name != CHECKPOINT:
+            if self.ranks.first:
+                self._write(self.folder / name)
+            return
+        beside = self._beside(self.iteration)
+        if not self.ranks.first:
+            self._write(beside)
+        self.ranks.wait()  # the first rank's file is the one that counts: it comes when all others are there
+        if self.ranks.first:
+            self._write(self.folder / name)
+        self.ranks.wait()
+        for old in self.folder.glob(beside.name.replace(f"_{self.iteration:06d}", "_*")):
+            if old != beside:
+                old.unlink()
+
+    def _write(self, path: Path) -> None:
+        notes = {"seconds": self.seconds, **self.seam()}
+        save_checkpoint(path, self.learner, self.env, self.obs, self.iteration, notes)
+
+    def seam(self) -> dict[str, Any]:
+        """What two runs must share for one to start from the other's weights."""
+        world = self.config.environment
+        return {
+            "robot": self.config.robot,
+            "preset": world.preset,
+            "interface": world.commands.interface,
+            "joints": list(self.env.spec.lmo_joints),
+            "arms": list(self.env.layout.arm_names),
+            "action_scale": world.action_scale,
+            "hidden": list(self.config.learner.hidden),
+        }
+
+    def _beside(self, iteration: int) -> Path:
+        """Checkpoint of a rank that is not the first, by iteration: two of them exist while one is replaced."""
+        return self.folder / f"rank{self.ranks.rank:03d}_{iteration:06d}.safetensors"
 
 
 def train(
@@ -195,25 +236,48 @@ def train(
         watch: called after each iteration with the live run, to film it; must leave the run as it is.
         warm_start: checkpoint whose weights and statistics to start from (a fresh schedule; not a resume).
     """
-    training = Training(config, folder)
+    ranks = join()
+    training = Training(config, folder, ranks)
     training.begin(warm_start)
-    log = MetricLog(folder / METRICS, keep_below_step=training.iteration + 1)
+    log = MetricLog(folder / METRICS, keep_below_step=training.iteration + 1) if ranks.first else None
     last = config.iterations if stop_after is None else min(stop_after, config.iterations)
     try:
         while training.iteration < last:
             row = training.iterate()
-            log.write(row)
+            if log is not None:
+                log.write(row)
             if training.iteration % config.keep_every == 0:
                 training.save(f"checkpoint_{training.iteration:06d}.safetensors")
             if training.iteration % config.checkpoint_every == 0 or training.iteration == last:
                 training.save()
-            if on_iteration is not None:
+            if on_iteration is not None and ranks.first:
                 on_iteration(_progress(training, row))
-            if watch is not None:
+            if watch is not None and ranks.first:
                 watch(training)
     finally:
-        log.close()
+        if log is not None:
+            log.close()
+        leave(ranks)
     return folder / CHECKPOINT
+
+
+def train_each(
+    config: LmoConfig,
+    seeds: tuple[int, ...],
+    folder: Path,
+    on_iteration: OnIteration | None = None,
+    warm_start: Path | None = None,
+) -> Path:
+    """The same training once per seed, one after the other, in `folder/seed_N`; without seeds: once, in `folder`.
+
+    Called again, finished runs are passed over and the others go on. Returns the folder, or the only checkpoint.
+    """
+    if not seeds:
+        return train(config, folder, on_iteration, warm_start=warm_start)
+    for seed in seeds:
+        seeded = replace(config, seed=seed, environment=replace(config.environment, seed=seed))
+        train(seeded, folder / f"seed_{seed}", on_iteration, warm_start=warm_start)
+    return folder
 
 
 def _progress(training: Training, row: dict[str, float | int]) -> TrainingProgress:
