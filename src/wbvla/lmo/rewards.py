@@ -1,22 +1,25 @@
 """What the controller is paid for: one plain function per term, and their weights.
 
-Weights and formulas follow the table of WholeBodyVLA (arXiv 2512.11047, stage I and II), filled in from HOMIE
-(arXiv 2502.13013) and holosoma/UniLab-like gait terms where the paper is silent; figures by our own runs.
+The defaults are those of the shipped recipe: terms of our own and some of WholeBodyVLA (arXiv 2512.11047) and HOMIE
+(arXiv 2502.13013), figures by our own runs. The other published terms are in `published_terms.py`, with weight 0 here;
+the published sets of weights are in `reward_sets.py`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
-Reward = Float[Tensor, " world"]
+from wbvla.lmo import published_terms as published
+from wbvla.lmo.frames import to_heading_frame
+from wbvla.lmo.published_terms import Reward
+from wbvla.lmo.reward_frame import SOFT, STAND_STIFFER, Frame
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardWeights:
-    """Weight of each term per second; a term's function has the field's name."""
+    """Weight of each term per second; a term's function has the field's name. 0: the term is not even computed."""
 
     track_x: float = 1.5
     track_y: float = 1.0
@@ -45,77 +48,6 @@ class RewardWeights:
     drift: float = -1.0
     direction: float = -1.0
     place: float = -2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RewardScales:
-    """Widths of the terms."""
-
-    sigma: tuple[float, float, float] = (0.2, 0.15, 0.3)
-    """tracking of x, y [m/s] and yaw [rad/s] at the first stage"""
-    height_sigma_m: float = 0.04
-    foot_distance_m: tuple[float, float] = (0.20, 0.36)
-    """feet closer or wider than this are punished [m]"""
-    fall: float = 2.0
-    """paid once at a fall"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """Everything the terms look at, of one control tick."""
-
-    error_filtered: Float[Tensor, "world 3"]
-    """EMA velocity minus EMA reference, heading frame [m/s, m/s, rad/s]"""
-    error_raw: Float[Tensor, "world 3"]
-    velocity: Float[Tensor, "world 3"]
-    """root velocity in the heading frame [m/s]"""
-    omega: Float[Tensor, "world 3"]
-    """root angular velocity in the body frame [rad/s]"""
-    gravity: Float[Tensor, "world 3"]
-    height_error: Float[Tensor, " world"]
-    """[m]"""
-    heading_error: Float[Tensor, " world"]
-    """turned minus asked for since the command began [rad]"""
-    course: Float[Tensor, "world 3"]
-    """off the intended way: x, y [m], heading [rad]; 0 for presets that do not keep it"""
-    contact: Bool[Tensor, "world 2"]
-    foot_height: Float[Tensor, "world 2"]
-    """sole above the floor [m]"""
-    foot_speed2: Float[Tensor, "world 2"]
-    """squared horizontal speed of the soles [m2/s2]"""
-    foot_tilt2: Float[Tensor, "world 2"]
-    """squared horizontal part of the sole's normal [-]"""
-    foot_yaw2: Float[Tensor, "world 2"]
-    """squared lateral part of the sole's forward axis, heading frame [-]"""
-    foot_spread: Float[Tensor, " world"]
-    """left foot to the left of the right foot by [m]"""
-    q: Float[Tensor, "world joint"]
-    dq: Float[Tensor, "world joint"]
-    q_reference: Float[Tensor, "world joint"]
-    torque: Float[Tensor, "world joint"]
-    action: Float[Tensor, "world joint"]
-    action_1: Float[Tensor, "world joint"]
-    """one tick before"""
-    action_2: Float[Tensor, "world joint"]
-    """two ticks before"""
-    limit_excess: Float[Tensor, " world"]
-    """sum of joint angles beyond 95 % of their range [rad]"""
-    stance: Bool[Tensor, "world 2"]
-    """feet that should stand"""
-    swing_target: Float[Tensor, "world 2"]
-    """[m]"""
-    moving: Bool[Tensor, " world"]
-    """the clock runs"""
-    recovering: Bool[Tensor, " world"]
-    """stands, but was pushed: may step"""
-    pose_weight: Float[Tensor, " joint"]
-    stand_pose_weight: Float[Tensor, " joint"]
-    sigma: tuple[float, float, float]
-    scales: RewardScales
-
-    @property
-    def standing(self) -> Bool[Tensor, " world"]:
-        return ~self.moving & ~self.recovering
 
 
 def track_x(f: Frame) -> Reward:
@@ -175,7 +107,7 @@ def orientation(f: Frame) -> Reward:
 
 def vertical_speed(f: Frame) -> Reward:
     """v_z^2 (paper)."""
-    return f.velocity[:, 2] ** 2
+    return f.vertical**2
 
 
 def roll_pitch_rate(f: Frame) -> Reward:
@@ -189,13 +121,14 @@ def slip(f: Frame) -> Reward:
 
 
 def sole_flat(f: Frame) -> Reward:
-    """Tilt of the soles (HOMIE, feet_ground_parallel)."""
-    return f.foot_tilt2.sum(1)
+    """Squared horizontal part of the soles' normals (HOMIE, feet_ground_parallel)."""
+    return (f.feet.normal_w[:, :, :2] ** 2).sum((1, 2))
 
 
 def foot_yaw(f: Frame) -> Reward:
-    """Feet that point away from the heading (HOMIE, feet_parallel)."""
-    return f.foot_yaw2.sum(1)
+    """Squared lateral part of the soles' forward axes in the heading frame (HOMIE, feet_parallel)."""
+    cos, sin = (part[:, None] for part in f.heading)
+    return (to_heading_frame(f.feet.forward_w[:, :, :2], cos, sin)[:, :, 1] ** 2).sum(1)
 
 
 def foot_distance(f: Frame) -> Reward:
@@ -206,7 +139,7 @@ def foot_distance(f: Frame) -> Reward:
 
 def pose(f: Frame) -> Reward:
     """w (q - q_ref(h))^2, stiffer when standing."""
-    weight = torch.where(f.standing[:, None], f.stand_pose_weight, f.pose_weight)
+    weight = f.body.pose_weight + STAND_STIFFER * f.standing[:, None]
     return (weight * (f.q - f.q_reference) ** 2).sum(1)
 
 
@@ -217,7 +150,7 @@ def action_rate(f: Frame) -> Reward:
 
 def action_jerk(f: Frame) -> Reward:
     """|a - 2 a_1 + a_2|^2 (HOMIE, second order)."""
-    return ((f.action - 2 * f.action_1 + f.action_2) ** 2).sum(1)
+    return ((f.action - 2 * f.action_1 + f.before.action_2) ** 2).sum(1)
 
 
 def torque(f: Frame) -> Reward:
@@ -231,8 +164,9 @@ def joint_speed(f: Frame) -> Reward:
 
 
 def joint_limits(f: Frame) -> Reward:
-    """Angles beyond 95 % of the range (HOMIE)."""
-    return f.limit_excess
+    """Sum of angles beyond 95 % of the range (HOMIE) [rad]."""
+    middle, half = (f.body.lower + f.body.upper) / 2, SOFT * (f.body.upper - f.body.lower) / 2
+    return ((f.q - middle).abs() - half).clamp(min=0).sum(1)
 
 
 def still(f: Frame) -> Reward:
@@ -266,11 +200,21 @@ TERMS: dict[str, Callable[[Frame], Reward]] = {
         track_x, track_y, track_yaw, raw_linear, raw_yaw, height, gait, swing, alive, orientation, vertical_speed,
         roll_pitch_rate, slip, sole_flat, foot_yaw, foot_distance, pose, action_rate, action_jerk, torque,
         joint_speed, joint_limits, still, stand_action, drift, direction, place,
+        published.forward, published.lateral, published.turn, published.height_squared, published.height_absolute,
+        published.vertical_speed_tall, published.joint_acceleration, published.roll_action,
+        published.stand_contact, published.hip_deviation, published.ankle_deviation, published.knee_squat,
+        published.air_time, published.clearance, published.feet_lateral, published.knees_lateral, published.power,
+        published.stumble, published.joint_speed_limits, published.torque_limits, published.no_fly,
+        published.tracking_error, published.contact_forces, published.contact_momentum, published.action_vanish,
+        published.direction_end,
     )
 }  # fmt: skip
 
 
 def total(frame: Frame, weights: RewardWeights) -> tuple[Reward, dict[str, Tensor]]:
-    """Weighted sum of all terms [1/s] and the mean of each weighted term."""
-    parts = {f.name: getattr(weights, f.name) * TERMS[f.name](frame) for f in fields(weights)}
+    """Weighted sum of the terms that have a weight [1/s], and the mean of each weighted term."""
+    used = {name: weight for name in TERMS if (weight := getattr(weights, name)) != 0.0}
+    parts = {name: weight * TERMS[name](frame) for name, weight in used.items()}
+    if not parts:
+        return torch.zeros_like(frame.height_error), {}
     return torch.stack(list(parts.values())).sum(0), {name: part.mean() for name, part in parts.items()}
