@@ -30,12 +30,14 @@ from wbvla.lmo.observation import (
 from wbvla.lmo.perturb import ArmMotion
 from wbvla.lmo.plant import Layout, build_model, leg_columns, training_options
 from wbvla.lmo.randomize import Plants
-from wbvla.lmo.rewards import Frame
+from wbvla.lmo.reward_frame import Before, Frame, body_facts
+from wbvla.lmo.reward_sets import needs_foot_forces
 from wbvla.lmo.senses import Senses
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.squat import LegReference, squat_reference
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.tally import Tally
+from wbvla.lmo.walks import end_walks, touch_down
 from wbvla.lmo.worlds import Progress, new_worlds, tensors_of
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.engine_mujoco import MujocoEngine
@@ -56,7 +58,8 @@ class LmoEnvironment:
     ) -> None:
         self.spec, self.config, self.stage = spec, config, stage
         self.rng = Generator().manual_seed(config.seed)
-        model = build_model(spec, options or training_options(spec))
+        feels = needs_foot_forces(stage.apply(config.weights))
+        model = build_model(spec, options or training_options(spec), feels)
         self.layout = Layout(spec, model)
         self.engine = MujocoEngine(
             model, config.num_worlds, config.num_threads, outputs=("sensordata", "actuator_force")
@@ -94,13 +97,8 @@ class LmoEnvironment:
         lower, upper = (torch.tensor(spec.column(c)[index], dtype=torch.float32) for c in ("lower", "upper"))
         margin = self.config.target_margin_rad
         self.target_lower, self.target_upper = lower - margin, upper + margin
-        middle, half = (lower + upper) / 2, (upper - lower) / 2
-        self.soft_lower, self.soft_upper = middle - 0.95 * half, middle + 0.95 * half
         self.columns = leg_columns(spec.lmo_joints)
-        weight = torch.ones(self.num_actions)
-        for kind, value in (("hip_pitch", 0.02), ("knee", 0.02), ("ankle_pitch", 0.02), ("ankle_roll", 0.5)):
-            weight[list(self.columns[kind])] = value
-        self.pose_weight = weight
+        self.body = body_facts(spec, self.columns, self.dt_s)
         self.goal_speed = torch.tensor(self.config.shaping.goal_speed)
         blocks = PRESETS[self.config.preset]
         self.has_clock = "clock" in blocks
@@ -241,7 +239,7 @@ class LmoEnvironment:
     def step(self, action: Float[Tensor, "world lmo"]) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
         """Observations, rewards, dones and `{"time_outs"}` after one control tick."""
         w, shaping = self.worlds, self.config.shaping
-        action_2 = w.action_1.clone()
+        action_2, dq_1 = w.action_1.clone(), self.dq
         w.action_1.copy_(w.action)
         w.action.copy_(action.clamp(-self.config.action_clip, self.config.action_clip))
         w.height.copy_(slew_height(w.height, w.height_goal, shaping, self.dt_s, clip=torch.clamp))
@@ -256,7 +254,7 @@ class LmoEnvironment:
         if self.stage.bumps_m > 0:
             self.bumps.tread(self.feet.position_w[:, :, 2] > LIFTED_M, w, self.stage, self.rng)
         self._tick_clock()
-        frame = self._frame(reference, action_2)
+        frame = self._frame(Before(reference=reference, asked=action, action_2=action_2, dq_1=dq_1))
         reward, parts = rewards.total(frame, self.stage.apply(self.config.weights))
         fallen, stalled = self._ended()
         failed = fallen | stalled
@@ -308,6 +306,8 @@ class LmoEnvironment:
         planted = (self.contact | (self.feet.position_w[:, :, 2] < 0.015)) & moving[:, None]
         w.idle_s.copy_((w.idle_s + self.dt_s) * planted)
         w.recover_s.copy_((w.recover_s - self.dt_s).clamp(min=0))
+        self.landed_s = touch_down(w, self.contact, self.dt_s)
+        self.walk_error = end_walks(w, self.dt_s * (self.twist_z - self._reference()[:, 2]))
 
     def _reference(self) -> Float[Tensor, "world 3"]:
         """Velocity that the smoothed flags ask for; the velocity interface asks directly."""
@@ -335,46 +335,41 @@ class LmoEnvironment:
         """Yaw rate [rad/s], of the body z-axis as in the observation."""
         return self.omega[:, 2]
 
-    def _frame(self, reference: Float[Tensor, "world 3"], action_2: Float[Tensor, "world lmo"]) -> Frame:
-        w, feet = self.worlds, self.feet
+    def _frame(self, before: Before) -> Frame:
+        w = self.worlds
         stance, swing_target = schedule(w.phase, w.moving, self.config.gait)
-        cos, sin = (part[:, None] for part in self.heading)
-        apart = to_heading_frame(feet.position_w[:, 0, :2] - feet.position_w[:, 1, :2], *self.heading)
-        forward = to_heading_frame(feet.forward_w[:, :, :2], cos, sin)
-        speed = torch.cat([self.velocity[:, :2], self.omega_z()[:, None]], dim=1)
-        excess = (self.q - self.soft_upper).clamp(min=0) + (self.soft_lower - self.q).clamp(min=0)
         force = self.engine.output("actuator_force")[:, self.layout.ctrl[self.layout.lmo]].float()
         return Frame(
             error_filtered=w.velocity_f - w.reference_f,
-            error_raw=speed - reference,
-            velocity=self.velocity,
+            speed=torch.cat([self.velocity[:, :2], self.omega_z()[:, None]], dim=1),
+            goal=self.goal_speed * w.flags,
+            vertical=self.velocity[:, 2],
             omega=self.omega,
             gravity=self.gravity,
+            height=w.height,
             height_error=self.root_height - w.height,
             heading_error=w.heading_error,
+            walk_error=self.walk_error,
             course=w.true_course,
+            feet=self.feet,
             contact=self.contact,
-            foot_height=feet.position_w[:, :, 2],
-            foot_speed2=(feet.velocity_w[:, :, :2] ** 2).sum(2),
-            foot_tilt2=(feet.normal_w[:, :, :2] ** 2).sum(2),
-            foot_yaw2=forward[:, :, 1] ** 2,
-            foot_spread=apart[:, 1],
+            landed_s=self.landed_s,
+            heading=self.heading,
             q=self.q,
             dq=self.dq,
             q_reference=self.leg_reference(w.height),
+            q_target=w.targets[:, 0, self.layout.lmo],
             torque=force,
             action=w.action,
             action_1=w.action_1,
-            action_2=action_2,
-            limit_excess=excess.sum(1),
+            before=before,
             stance=stance,
             swing_target=swing_target,
             moving=w.moving,
             recovering=(w.recover_s > 0) & ~w.moving,
-            pose_weight=self.pose_weight,
-            stand_pose_weight=self.pose_weight + 0.3,
             sigma=self.stage.sharpen(self.config.scales.sigma),
             scales=self.config.scales,
+            body=self.body,
         )
 
     def _ended(self) -> tuple[Bool[Tensor, " world"], Bool[Tensor, " world"]]:

@@ -13,6 +13,9 @@ from wbvla.sim.contact import GROUND
 from wbvla.sim.mjcf import TRAINING, MjcfOptions, build_robot, joint_addresses
 
 FEET = ("left", "right")
+FORCE = "force"
+NET_FORCE = 3
+"""MuJoCo's code for a contact sensor that sums up all contacts, in the world frame"""
 
 
 def training_options(spec: RobotSpec) -> MjcfOptions:
@@ -21,8 +24,12 @@ def training_options(spec: RobotSpec) -> MjcfOptions:
     return replace(TRAINING, welded=(*spec.head_joints, *wrists))
 
 
-def build_model(spec: RobotSpec, options: MjcfOptions) -> mujoco.MjModel:
-    """The robot on an endless floor; IMU sensors are dropped, the environment reads the root's state itself."""
+def build_model(spec: RobotSpec, options: MjcfOptions, foot_forces: bool = False) -> mujoco.MjModel:
+    """The robot on an endless floor; IMU sensors are dropped, the environment reads the root's state itself.
+
+    `foot_forces` adds the whole force of the floor on each foot, where a reward needs more than its normal part; it
+    slows the physics by about a tenth.
+    """
     model = build_robot(spec, options)
     model.worldbody.add_geom(
         name="floor",
@@ -34,6 +41,15 @@ def build_model(spec: RobotSpec, options: MjcfOptions) -> mujoco.MjModel:
     for imu in spec.imus:
         for sensor in [s for s in model.sensors if s.objname == f"{imu.name}_imu"]:
             model.delete(sensor)
+    if foot_forces:
+        for side, link in zip(FEET, spec.foot_links):
+            model.add_sensor(
+                name=f"{side}_foot_{FORCE}",
+                type=mujoco.mjtSensor.mjSENS_CONTACT,
+                objtype=mujoco.mjtObj.mjOBJ_BODY,
+                objname=link,
+                intprm=[1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), NET_FORCE, 1],
+            )
     return model.compile()
 
 
@@ -48,7 +64,9 @@ class Feet:
     normal_w: Float[Tensor, "world 2 3"]
     forward_w: Float[Tensor, "world 2 3"]
     force: Float[Tensor, "world 2"]
-    """[N]"""
+    """pressed by the floor along its normal [N]"""
+    force_w: Float[Tensor, "world 2 3"] | None
+    """of the floor on the foot [N]; None where the model has no sensors for it"""
 
 
 class Layout:
@@ -68,7 +86,7 @@ class Layout:
         self.root_body = model.body(spec.root_link).id
         self._sensors = {
             kind: torch.cat([_sensor_columns(model, f"{side}_foot_{kind}") for side in FEET])
-            for kind in ("pos", "linvel", "zaxis", "xaxis", "touch")
+            for kind in ("pos", "linvel", "zaxis", "xaxis", "touch", *([FORCE] if _feels(model) else []))
         }
 
     def _columns(self, names: tuple[str, ...]) -> Int[Tensor, " name"]:
@@ -85,6 +103,7 @@ class Layout:
             normal_w=vector["zaxis"],
             forward_w=vector["xaxis"],
             force=part["touch"],
+            force_w=-part[FORCE].reshape(-1, 2, 3) if FORCE in part else None,
         )
 
     def neutral_sensors(self, num: int, size: int) -> Float[Tensor, "num sensor"]:
@@ -95,6 +114,10 @@ class Layout:
         rows[:, self._sensors["pos"][1]] = 0.14
         rows[:, self._sensors["pos"][4]] = -0.14
         return rows
+
+
+def _feels(model: mujoco.MjModel) -> bool:
+    return any(model.sensor(i).name == f"{FEET[0]}_foot_{FORCE}" for i in range(model.nsensor))
 
 
 def _index(array: np.ndarray) -> Int[Tensor, " n"]:

@@ -1,9 +1,9 @@
 """Reward terms of the paper and of HOMIE as published, beside our own in `rewards.py`.
 
-Source of weights and names: WholeBodyVLA (arXiv 2512.11047, table of rewards) and HOMIE (arXiv 2502.13013). Where a name
-and a weight are published but no formula, the formula is ours and the docstring says "our reading"; some follow
-legged_gym's published definitions (arXiv 2109.11978). Positive and negative weights are the published ones, so a term
-with a positive weight that should punish is at most 0. Units in brackets are those of the term.
+Source of weights and names: WholeBodyVLA (arXiv 2512.11047, table of rewards) and HOMIE (arXiv 2502.13013). Where a
+name and a weight are published but no formula, the formula is ours and the docstring says "our reading"; some follow
+legged_gym's published definitions (arXiv 2109.11978). The weights keep their published signs, so a term with a
+positive weight that should punish is at most 0. Units in brackets are those of the term.
 """
 
 import torch
@@ -133,7 +133,7 @@ def no_fly(f: Frame) -> Reward:
 
 
 def tracking_error(f: Frame) -> Reward:
-    """Sum of (q - q_target)^2, how far joints are from where their drives are told to go (HOMIE, our reading) [rad2]."""
+    """Sum of (q - q_target)^2, from where the drives are told to go (HOMIE, our reading) [rad2]."""
     return ((f.q - f.q_target) ** 2).sum(1)
 
 

@@ -1,4 +1,4 @@
-"""What the reward terms look at: one control tick of all worlds; what costs time is worked out when a term asks for it."""
+"""What the reward terms look at: one control tick of all worlds; what costs time waits until a term asks for it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,8 +140,8 @@ class Before:
     """action before it was clipped"""
     action_2: Float[Tensor, "world joint"]
     """two ticks before"""
-    dq: Float[Tensor, "world joint"]
-    """[rad/s]"""
+    dq_1: Float[Tensor, "world joint"]
+    """joint speeds at its start [rad/s]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +244,7 @@ class Frame:
     @cached_property
     def ddq(self) -> Float[Tensor, "world joint"]:
         """Change of joint speeds over the tick [rad/s^2]."""
-        return (self.dq - self.before.dq) / self.body.dt_s
+        return (self.dq - self.before.dq_1) / self.body.dt_s
 
 
 def _tensor(values: object) -> Tensor:

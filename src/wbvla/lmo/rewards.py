@@ -48,6 +48,32 @@ class RewardWeights:
     drift: float = -1.0
     direction: float = -1.0
     place: float = -2.0
+    forward: float = 0.0
+    lateral: float = 0.0
+    turn: float = 0.0
+    height_squared: float = 0.0
+    height_absolute: float = 0.0
+    vertical_speed_tall: float = 0.0
+    joint_acceleration: float = 0.0
+    roll_action: float = 0.0
+    stand_contact: float = 0.0
+    hip_deviation: float = 0.0
+    ankle_deviation: float = 0.0
+    knee_squat: float = 0.0
+    air_time: float = 0.0
+    clearance: float = 0.0
+    feet_lateral: float = 0.0
+    knees_lateral: float = 0.0
+    power: float = 0.0
+    stumble: float = 0.0
+    joint_speed_limits: float = 0.0
+    torque_limits: float = 0.0
+    no_fly: float = 0.0
+    tracking_error: float = 0.0
+    contact_forces: float = 0.0
+    contact_momentum: float = 0.0
+    action_vanish: float = 0.0
+    direction_end: float = 0.0
 
 
 def track_x(f: Frame) -> Reward:

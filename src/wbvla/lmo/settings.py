@@ -9,7 +9,8 @@ from wbvla.lmo.commands import CommandConfig
 from wbvla.lmo.gait import GaitConfig
 from wbvla.lmo.observation import PRESETS, NoiseConfig
 from wbvla.lmo.perturb import ArmConfig
-from wbvla.lmo.rewards import RewardScales, RewardWeights
+from wbvla.lmo.reward_frame import RewardScales
+from wbvla.lmo.rewards import RewardWeights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from wbvla.core.errors import ConfigError
 from wbvla.lmo.randomize import RandomizeConfig
+from wbvla.lmo.reward_sets import OWN, REWARD_SETS
 from wbvla.lmo.rewards import RewardWeights
 from wbvla.lmo.worlds import HISTORY, SENSED
 
@@ -53,8 +54,12 @@ class Stage:
     """factor on the weights of action rate and jerk"""
     stillness: float = 1.0
     """factor on what standing robots pay for moving"""
+    reward_set: str = OWN
+    """`own`: the weights of the environment; otherwise a published set by its name (`lmo/reward_sets.py`)"""
 
     def __post_init__(self) -> None:
+        if self.reward_set not in (OWN, *REWARD_SETS):
+            raise ConfigError(f"no reward set {self.reward_set!r}; known: {', '.join((OWN, *REWARD_SETS))}")
         for name, most in (("imu_lag", SENSED - 1), ("joint_lag", SENSED - 1), ("max_delay", 2 * HISTORY - 2)):
             if not 0 <= getattr(self, name) <= most:
                 raise ConfigError(f"stage {name} must be 0 to {most} half control ticks, not {getattr(self, name)}")
@@ -65,7 +70,8 @@ class Stage:
         return (x * self.sharpness, y * self.sharpness, yaw * self.sharpness)
 
     def apply(self, weights: RewardWeights) -> RewardWeights:
-        """The reward weights of this stage."""
+        """The reward weights of this stage, of its own set or of these."""
+        weights = REWARD_SETS.get(self.reward_set, weights)
         return replace(
             weights,
             action_rate=weights.action_rate * self.smoothness,
@@ -74,4 +80,5 @@ class Stage:
             stand_action=weights.stand_action * self.stillness,
             drift=weights.drift * self.stillness,
             direction=weights.direction * self.direction,
+            direction_end=weights.direction_end * self.direction,
         )

@@ -3,7 +3,7 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from wbvla.lmo.rewards import Frame
+from wbvla.lmo.reward_frame import Frame
 
 AXES = ("x", "y", "yaw")
 SETTLED = 0.9

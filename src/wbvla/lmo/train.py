@@ -15,6 +15,7 @@ from wbvla.lmo.checkpoint import check_start, load_checkpoint, load_models, read
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.learner import Learner, LearnerConfig
 from wbvla.lmo.ranks import Ranks, join, leave
+from wbvla.lmo.reward_sets import needs_foot_forces
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.robots.platforms import load_robot
@@ -72,6 +73,9 @@ class LmoConfig:
         starts = [stage.start_iteration for stage in self.stages]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
             raise ConfigError(f"stages must start at iteration 0 and rise, not at {starts}")
+        feels = [needs_foot_forces(stage.apply(self.environment.weights)) for stage in self.stages]
+        if any(feels) and not feels[0]:
+            raise ConfigError("a later stage pays for stumbling, so the first one must have a weight for it as well")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,12 @@ class Worlds:
     """angular velocity, gravity, joint angles and speeds of the last half ticks, newest first"""
     idle_s: Float[Tensor, "world 2"]
     """time since each foot was lifted while walking [s]"""
+    air_s: Float[Tensor, "world 2"]
+    """time since each foot touched the floor [s]"""
+    on_walk: Bool[Tensor, " world"]
+    """a command to move has been given, and the robot does not stand still again yet"""
+    walk_error: Float[Tensor, " world"]
+    """turned minus asked for since the walk began [rad]"""
     recover_s: Float[Tensor, " world"]
     """time left in which a pushed, standing robot may step [s]"""
     lifted: Bool[Tensor, "world 2"]
@@ -83,12 +89,13 @@ class Worlds:
 def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int, past: int) -> Worlds:
     """All zeros; `past` ticks of history."""
     shapes = {
-        "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,), "course": (3,),
-        "true_course": (3,), "level_feet": (2, 3), "past": (past, 10 + 3 * num_lmo), "action": (num_lmo,),
-        "action_1": (num_lmo,), "encoder_bias": (num_lmo,), "senses": (SENSED, 6 + 2 * num_lmo), "pull": (2, 3),
-        "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints), "sensors": (num_sensors,),
+        "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,), "air_s": (2,),
+        "course": (3,), "true_course": (3,), "level_feet": (2, 3), "past": (past, 10 + 3 * num_lmo),
+        "action": (num_lmo,), "action_1": (num_lmo,), "encoder_bias": (num_lmo,), "senses": (SENSED, 6 + 2 * num_lmo),
+        "pull": (2, 3), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
+        "sensors": (num_sensors,),
     }  # fmt: skip
-    kinds = dict.fromkeys(("moving", "walking", "lifted"), torch.bool)
+    kinds: dict[str, torch.dtype] = dict.fromkeys(("moving", "walking", "lifted", "on_walk"), torch.bool)
     kinds |= dict.fromkeys(("age", "delay", "imu_lag", "joint_lag"), torch.long)
     return Worlds(
         **{
