@@ -56,7 +56,7 @@ def still_frame() -> Frame:
         height_error=none, heading_error=none, walk_error=none, course=torch.zeros(2, 3), feet=FEET,
         contact=torch.ones(2, 2, dtype=torch.bool), landed_s=torch.zeros(2, 2), heading=(torch.ones(2), none),
         q=zero, dq=zero, q_reference=zero, q_target=zero, torque=zero, action=zero, action_1=zero,
-        before=Before(reference=torch.zeros(2, 3), asked=zero, action_2=zero, dq=zero),
+        before=Before(reference=torch.zeros(2, 3), asked=zero, action_2=zero, dq_1=zero),
         stance=torch.ones(2, 2, dtype=torch.bool), swing_target=torch.zeros(2, 2),
         moving=torch.zeros(2, dtype=torch.bool), recovering=torch.zeros(2, dtype=torch.bool),
         sigma=(0.2, 0.15, 0.3), scales=RewardScales(), body=round_body(),
@@ -64,7 +64,7 @@ def still_frame() -> Frame:
 
 
 def frame(**changes: Any) -> Frame:
-    """`still_frame` with some fields of its own, of its feet and of what the tick began with replaced; lists will do."""
+    """`still_frame` with some fields of its own, its feet or what the tick began with replaced; lists will do."""
     parts: dict[str, dict[str, Any]] = {"frame": {}, "feet": {}, "before": {}}
     of = {"feet": {f.name for f in fields(Feet)}, "before": {f.name for f in fields(Before)}}
     for name, value in changes.items():
@@ -191,15 +191,7 @@ BY_HAND: dict[str, tuple[dict[str, Any], Sequence[float]]] = {
     "vertical_speed_tall": ({"vertical": [0.3, 0.3], "height": [0.5, 0.63]}, [0.0, 0.09]),
     # (1 - .9) / .02 = 5 rad/s2; (-.04 - 0) / .02 = -2
     "joint_acceleration": (
-        {
-            "dq": joints({}, {"left_knee": 1.0, "waist_yaw": -0.04}),
-            "before": Before(
-                reference=torch.zeros(2, 3),
-                asked=torch.zeros(2, 13),
-                action_2=torch.zeros(2, 13),
-                dq=joints({}, {"left_knee": 0.9}),
-            ),
-        },
+        {"dq": joints({}, {"left_knee": 1.0, "waist_yaw": -0.04}), "dq_1": joints({}, {"left_knee": 0.9})},
         [0.0, 29.0],
     ),
     # 1 + 4; knee and yaw are free
