@@ -1,9 +1,10 @@
-"""Recipes of the low-level controller: the X2 with a gait clock, with the paper's 49 numbers, and a tiny one."""
+"""Recipes of the low-level controller: for each robot, each observation, the velocity baseline, and a tiny one."""
 
 from dataclasses import replace
 from typing import Any
 
 from wbvla.core.command import Shaping
+from wbvla.lmo.commands import VELOCITY
 from wbvla.lmo.learner import LearnerConfig
 from wbvla.lmo.perturb import ArmConfig
 from wbvla.lmo.randomize import CENTRED, UNEVEN
@@ -51,31 +52,62 @@ ROUGH: tuple[dict[str, Any], ...] = (
         "pull": (25.0, 20.0), "plant": UNEVEN,
     },
 )  # fmt: skip
-"""What the stages of `x2-lmo-course` add: blows, uneven ground, late senses, wrong torques, loads on the hands."""
+"""What the stages of `controller` add: blows, uneven ground, late senses, wrong torques, loads on the hands."""
+SHAPING = Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1)
+"""walks to within 0.4 % of goal speed x time: what the onset loses, the release gives back"""
+ARMS = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
+"""up to the speed and beyond most of the way that the protocol's disturbed condition plays"""
+
+
+def controller(robot: str, preset: str) -> LmoConfig:
+    """The whole curriculum for any robot and observation: 27e6 steps, under an hour on 2 CPU cores."""
+    environment = EnvironmentConfig(preset=preset, shaping=SHAPING, arms=ARMS)
+    stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH))
+    return LmoConfig(robot=robot, iterations=1100, environment=environment, stages=stages)
 
 
 @recipes.register("x2-lmo")
 def x2_lmo() -> LmoConfig:
-    """The controller that is shipped: 27e6 steps, an hour on 2 CPU cores."""
-    return LmoConfig(robot="agibot_x2", iterations=1100, stages=STAGES)
+    """By leg odometry it sees how far it is off its intended way, and goes where it was told."""
+    return controller("agibot_x2", "course")
+
+
+@recipes.register("g1-lmo")
+def g1_lmo() -> LmoConfig:
+    """The same for the Unitree G1."""
+    return controller("unitree_g1", "course")
+
+
+@recipes.register("x2-lmo-heading")
+def x2_lmo_heading() -> LmoConfig:
+    """Sees by the gyro how far it has turned off, and nothing of its place."""
+    return controller("agibot_x2", "heading")
+
+
+@recipes.register("x2-lmo-clock")
+def x2_lmo_clock() -> LmoConfig:
+    """The paper's 49 numbers and a gait clock."""
+    return controller("agibot_x2", "clock")
+
+
+@recipes.register("x2-lmo-history")
+def x2_lmo_history() -> LmoConfig:
+    """The paper's 49 numbers of six ticks, as HOMIE has them; no clock."""
+    return controller("agibot_x2", "history")
 
 
 @recipes.register("x2-lmo-paper")
 def x2_lmo_paper() -> LmoConfig:
-    """The same with exactly the paper's 49 numbers and no clock."""
-    config = x2_lmo()
-    return replace(config, environment=replace(config.environment, preset="paper"))
+    """Exactly the paper's 49 numbers and no clock."""
+    return controller("agibot_x2", "paper")
 
 
-@recipes.register("x2-lmo-course")
-def x2_lmo_course() -> LmoConfig:
-    """The same with leg odometry: it sees how far it is off its intended way, and goes where it was told."""
+@recipes.register("x2-lmo-velocity")
+def x2_lmo_velocity() -> LmoConfig:
+    """The baseline: tracks velocities between the goal speeds instead of three flags; everything else the same."""
     config = x2_lmo()
-    shaping = Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1)
-    arms = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
-    environment = replace(config.environment, preset="course", shaping=shaping, arms=arms)
-    stages = tuple(replace(stage, **rough) for stage, rough in zip(config.stages, ROUGH))
-    return replace(config, environment=environment, stages=stages)
+    commands = replace(config.environment.commands, interface=VELOCITY)
+    return replace(config, environment=replace(config.environment, commands=commands))
 
 
 @recipes.register("tiny-lmo")

@@ -1,0 +1,137 @@
+"""What each part of the controller's training is worth: the same short budget with one part changed at a time.
+
+    python benchmarks/lmo_ablation.py [--quick] [--runs FOLDER] [--only full velocity ...] [--seeds 1 2 3]
+
+Budget of a run: 240 iterations, 5.9e6 steps: about 15 minutes of one core. Stages and fading help keep their order in
+that time. Variants: `full` (recipe x2-lmo); the paper's table (`no_direction`: without J_dir; `no_stage_2`;
+`no_stage_1`: the hardest stage from the first step on; `velocity`: the velocity interface); each curriculum left out
+(`no_assist`, `no_stall`, `no_feed_forward`); and the other observations (`heading`, `clock`, `history`, `paper`). `full` and
+`velocity` run with all seeds, the others with the first.
+
+Each run is measured by the protocol of `lmo_protocol.py`, plain and disturbed; one that still needs help at the end of
+its budget is no controller and has no errors, only `help_left`. Runs are kept in FOLDER, finished ones are
+not repeated, so several processes may share the work with `--only`. Last line: one JSON object; the long form writes
+docs/results/lmo_ablation.json with every run that FOLDER has.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wbvla.core.files import write_json
+from wbvla.core.metrics import read_metrics
+from wbvla.core.run import provenance
+from wbvla.lmo.commands import VELOCITY
+from wbvla.lmo.conditions import cells, disturbed, plain
+from wbvla.lmo.export import export
+from wbvla.lmo.stages import Stage
+from wbvla.lmo.train import METRICS, FadeConfig, LmoConfig, train
+from wbvla.recipes.lmo import x2_lmo
+from wbvla.robots.platforms import load_robot
+
+RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_ablation.json"
+STARTS = (0, 100, 155, 190, 215)
+BUDGET = 240
+FADE = FadeConfig(assist_step=0.03, feed_forward_step=0.015)
+
+
+def short() -> LmoConfig:
+    """The recipe in a quarter of its time."""
+    config = x2_lmo()
+    stages = tuple(replace(stage, start_iteration=start) for stage, start in zip(config.stages, STARTS))
+    learn = replace(config.environment, num_threads=1)
+    return replace(config, iterations=BUDGET, stages=stages, fade=FADE, environment=learn, keep_every=BUDGET)
+
+
+def _stages(change: Callable[[Stage], Stage]) -> Callable[[LmoConfig], LmoConfig]:
+    return lambda config: replace(config, stages=tuple(change(stage) for stage in config.stages))
+
+
+def _world(**changes: Any) -> Callable[[LmoConfig], LmoConfig]:
+    return lambda config: replace(config, environment=replace(config.environment, **changes))
+
+
+def _velocity(config: LmoConfig) -> LmoConfig:
+    return _world(commands=replace(config.environment.commands, interface=VELOCITY))(config)
+
+
+VARIANTS: dict[str, Callable[[LmoConfig], LmoConfig]] = {
+    "full": lambda config: config,
+    "velocity": _velocity,
+    "no_direction": _stages(lambda stage: replace(stage, direction=0.0)),
+    "no_stage_2": lambda config: replace(config, stages=config.stages[:1]),
+    "no_stage_1": lambda config: replace(config, stages=(replace(config.stages[-1], start_iteration=0),)),
+    "no_assist": lambda config: replace(config, fade=replace(FADE, assist=0.0)),
+    "no_stall": _world(stall_s=0.0),
+    "no_feed_forward": lambda config: replace(config, fade=replace(FADE, feed_forward=0.0)),
+    **{preset: _world(preset=preset) for preset in ("heading", "clock", "history", "paper")},
+}
+REPEATED = ("full", "velocity")
+
+
+def run(name: str, seed: int, folder: Path, quick: bool) -> dict[str, Any]:
+    """Train one variant (or go on with it), measure it, keep the row beside the run."""
+    kept = folder / "row.json"
+    if kept.is_file():
+        return dict(json.loads(kept.read_text()))
+    config = VARIANTS[name](short())
+    config = replace(config, seed=seed, environment=replace(config.environment, seed=seed))
+    if quick:
+        small = replace(config.environment, num_worlds=32)
+        alone = replace(config.fade, assist=0.0, feed_forward=0.0)
+        config = replace(config, iterations=2, stages=config.stages[:1], environment=small, fade=alone)
+    checkpoint = train(config, folder, _report(name, seed))
+    each, rows = (2 if quick else 32), read_metrics(folder / METRICS)
+    row: dict[str, Any] = {"name": name, "seed": seed, "env_steps": rows[-1]["env_steps"]}
+    row |= {
+        "train_s": round(rows[-1]["seconds"], 1),
+        "robots_each": each,
+        "help_left": max(rows[-1]["assist"], rows[-1]["feed_forward"]),
+    }
+    if row["help_left"] == 0:  # with help left it is no controller: nothing else can be measured
+        policy = export(checkpoint, config.environment, folder / "artefact", f"ablation {name}", seed).folder
+        spec, calm = load_robot(config.robot), plain(seed)
+        row |= cells(policy, spec, calm, each)
+        row |= {f"disturbed_{k}": v for k, v in cells(policy, spec, disturbed(calm), each).items()}
+    write_json(kept, {**row, **provenance()})
+    return row
+
+
+def _report(name: str, seed: int) -> Callable[[Any], None]:
+    def show(progress: Any) -> None:
+        if progress.iteration % 20 == 0:
+            left = progress.remaining_s / 60
+            print(f"{name} seed {seed}: {progress.iteration}/{progress.iterations}, {left:.0f} min left", flush=True)
+
+    return show
+
+
+def main() -> int:
+    """0 when everything asked for has run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="two variants, 2 iterations each; writes no file")
+    parser.add_argument("--runs", type=Path, default=Path("runs/lmo_ablation"))
+    parser.add_argument("--only", nargs="+", choices=sorted(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    options = parser.parse_args()
+    names = ["full", "velocity"] if options.quick else options.only
+    seeds = options.seeds[:1] if options.quick else options.seeds
+    plan = [(n, seed) for n in names for seed in (seeds if n in REPEATED else seeds[:1])]
+    with tempfile.TemporaryDirectory() as aside:
+        base = Path(aside) if options.quick else options.runs
+        rows = [run(name, seed, base / f"{name}_{seed}", options.quick) for name, seed in plan]
+    if not options.quick:
+        kept = sorted(options.runs.glob("*/row.json"))
+        every = [json.loads(path.read_text()) for path in kept]
+        write_json(RESULT, {"budget_iterations": BUDGET, "rows": every, **provenance()})
+    print(json.dumps({"rows": rows}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
