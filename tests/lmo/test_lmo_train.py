@@ -112,3 +112,26 @@ def test_recipes_differ_only_in_what_they_say() -> None:
     starts = [s.start_iteration for s in x2_lmo().stages]
     assert starts[-1] < x2_lmo().iterations
     assert x2_lmo().stages[-1].push > x2_lmo().stages[0].push
+
+
+@pytest.mark.parametrize("way", ["replace", "augment", "none"])
+def test_every_symmetry_learns_from_finite_samples(way: str, tmp_path: Path) -> None:
+    config = replace(TINY, iterations=2, stages=TINY.stages[:1], learner=replace(TINY.learner, symmetry=way))
+    train(config, tmp_path)
+    weights, _ = read_checkpoint(tmp_path / CHECKPOINT)
+    assert all(torch.isfinite(value).all() for key, value in weights.items() if key.startswith("actor."))
+    with pytest.raises(ConfigError, match="no symmetry 'mirror'"):
+        replace(TINY.learner, symmetry="mirror")
+
+
+def test_rsl_rls_own_symmetry_gets_samples_and_their_mirror_images(tmp_path: Path) -> None:
+    training = Training(replace(TINY, learner=replace(TINY.learner, symmetry="augment")), tmp_path)
+    learner, obs = training.learner, training.env.observations()
+    actions = torch.randn(16, training.env.num_actions)
+    seen, acted = learner._both(training.env, obs, actions)
+    assert seen is not None
+    assert acted is not None
+    assert torch.equal(seen["policy"][:16], obs["policy"])
+    assert torch.equal(seen["policy"][16:], training.env.actor_mirror(obs["policy"]))
+    assert torch.equal(learner.action_mirror(acted[16:]), actions)
+    assert learner._both(training.env, None, None) == (None, None)

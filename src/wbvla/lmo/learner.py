@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from rsl_rl.algorithms import PPO
@@ -16,6 +17,7 @@ from wbvla.lmo.observation import action_mirror
 from wbvla.lmo.ranks import Ranks
 from wbvla.lmo.stages import Stage
 
+REPLACE, AUGMENT, NONE = "replace", "augment", "none"
 GROUPS = {"actor": ["policy"], "critic": ["critic"]}
 
 
@@ -45,8 +47,15 @@ class LearnerConfig:
     """at the start; then adapted to the KL divergence"""
     learning_rate_range: tuple[float, float] = (3e-5, 1.5e-3)
     """the rate falls by 1.5 above twice the stage's KL and rises by 1.3 below half of it, after each epoch"""
+    symmetry: str = REPLACE
+    """`replace`: half of each batch is mirrored, at no cost; `augment`: rsl_rl's own, which appends the mirror image of
+    each minibatch, at twice the cost; `none`"""
     last_layer_gain: float = 0.05
     """scale of the actor's last layer at the start: the first actions are small"""
+
+    def __post_init__(self) -> None:
+        if self.symmetry not in (REPLACE, AUGMENT, NONE):
+            raise ConfigError(f"no symmetry {self.symmetry!r}; known: {REPLACE}, {AUGMENT}, {NONE}")
 
 
 class Learner:
@@ -54,6 +63,8 @@ class Learner:
 
     def __init__(self, env: LmoEnvironment, config: LearnerConfig, ranks: Ranks | None = None) -> None:
         self.config, self.ranks = config, ranks or Ranks()
+        self.mirrors = {"policy": env.actor_mirror, "critic": env.critic_mirror}
+        self.action_mirror = action_mirror(env.spec)
         obs = env.observations()
         self.actor = MLPModel(
             obs, GROUPS, "actor", env.num_actions, config.hidden, obs_normalization=True,
@@ -71,11 +82,10 @@ class Learner:
             num_learning_epochs=1, num_mini_batches=config.minibatches, clip_param=config.clip, gamma=config.gamma,
             lam=config.gae_lambda, entropy_coef=env.stage.entropy, learning_rate=config.learning_rate,
             max_grad_norm=config.max_grad_norm, schedule="fixed", multi_gpu_cfg=self.ranks.for_ppo,
+            symmetry_cfg=self._augmentation(env),
         )  # fmt: skip
         if self.ranks.world > 1:
             self.ppo.broadcast_parameters()
-        self.mirrors = {"policy": env.actor_mirror, "critic": env.critic_mirror}
-        self.action_mirror = action_mirror(env.spec)
 
     @torch.no_grad()
     def rollout(self, env: LmoEnvironment, obs: TensorDict) -> TensorDict:
@@ -121,8 +131,27 @@ class Learner:
         deviation = float(log_std.detach().exp().mean())
         return {**losses, "kl": kl, "learning_rate": self.ppo.learning_rate, "std": deviation}
 
+    def _augmentation(self, env: LmoEnvironment) -> dict[str, Any] | None:
+        """What rsl_rl needs to append mirror images itself."""
+        if self.config.symmetry != AUGMENT:
+            return None
+        use = {"use_data_augmentation": True, "use_mirror_loss": False}
+        return {"env": env, "data_augmentation_func": self._both, **use}
+
+    def _both(
+        self, env: LmoEnvironment, obs: TensorDict | None, actions: Tensor | None
+    ) -> tuple[TensorDict | None, Tensor | None]:
+        """Samples and then their mirror images, as rsl_rl asks for them."""
+        del env
+        if obs is not None:
+            both = {name: torch.cat([obs[name], mirror(obs[name])]) for name, mirror in self.mirrors.items()}
+            obs = TensorDict(both, batch_size=[2 * obs.batch_size[0]])
+        return obs, None if actions is None else torch.cat([actions, self.action_mirror(actions)])
+
     @torch.no_grad()
     def _mirror(self, storage: RolloutStorage, worlds: slice) -> None:
+        if self.config.symmetry != REPLACE:
+            return
         for name, mirror in self.mirrors.items():
             storage.observations[name][:, worlds] = mirror(storage.observations[name][:, worlds])
         storage.actions[:, worlds] = self.action_mirror(storage.actions[:, worlds])
