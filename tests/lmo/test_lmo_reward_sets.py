@@ -106,7 +106,7 @@ def test_knees_are_where_mujoco_has_them(robot: str) -> None:
 
 
 def test_foot_forces_are_the_sum_of_mujocos_contacts() -> None:
-    """A robot that is pushed sideways while it lands: forces on each foot against mj_contactForce, contact by contact."""
+    """A robot that is pushed sideways while it lands: forces on each foot against mj_contactForce, one by one."""
     model = build_model(SPEC, training_options(SPEC), foot_forces=True)
     layout, data = Layout(SPEC, model), mujoco.MjData(model)
     data.qpos[:3], data.qpos[3] = [0.0, 0.0, SPEC.nominal_height_m + 0.01], 1.0
@@ -177,7 +177,7 @@ def test_a_commanded_turn_costs_nothing_and_a_drift_costs_what_it_is() -> None:
 
 
 def test_the_environment_ends_walks_with_the_heading_that_the_robot_really_turned() -> None:
-    """A helped robot is turned away by a side blow while it walks straight; J_dir is what its heading says."""
+    """A helped robot that should go straight is turned away by twists; what is paid for is its heading at the end."""
     config = EnvironmentConfig(num_worlds=2, num_threads=1, randomize=False)
     config = replace(config, commands=replace(config.commands, resample=False))
     env = LmoEnvironment(
@@ -190,8 +190,8 @@ def test_the_environment_ends_walks_with_the_heading_that_the_robot_really_turne
     for tick in range(250):
         if tick == 50:
             env.worlds.flags.zero_()
-        if tick == 20:
-            env.engine.state("qvel")[0, 5] += 1.5
+        if 20 <= tick < 50:
+            env.engine.state("qvel")[0, 5] += 1.0
         env.step(torch.zeros(2, env.num_actions))
         now = torch.atan2(env.heading[1], env.heading[0])
         ended = env.walk_error != 0
@@ -199,5 +199,5 @@ def test_the_environment_ends_walks_with_the_heading_that_the_robot_really_turne
         seen = torch.where(ended, env.walk_error, seen)
     assert (env.root_height > 0.4).all(), "the helped robots stand"
     assert not env.worlds.on_walk.any()
-    assert seen.tolist() == pytest.approx(turned.tolist(), abs=0.01)
-    assert seen[0].abs() > 0.02
+    assert seen.tolist() == pytest.approx(turned.tolist(), abs=1e-4)
+    assert seen[0] > 0.1

@@ -16,7 +16,7 @@ from wbvla.lmo.commands import VELOCITY, HeightBand, sample_commands, uniform
 from wbvla.lmo.disturb import Bumps
 from wbvla.lmo.drive import Drive
 from wbvla.lmo.follow import Follower, Motion
-from wbvla.lmo.frames import gravity_in_body, heading, to_heading_frame
+from wbvla.lmo.frames import gravity_in_body, heading, to_heading_frame, turned
 from wbvla.lmo.gait import advance_phase, feed_forward, schedule
 from wbvla.lmo.observation import (
     PAST,
@@ -239,7 +239,7 @@ class LmoEnvironment:
     def step(self, action: Float[Tensor, "world lmo"]) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
         """Observations, rewards, dones and `{"time_outs"}` after one control tick."""
         w, shaping = self.worlds, self.config.shaping
-        action_2, dq_1 = w.action_1.clone(), self.dq
+        action_2, dq_1, self.heading_1 = w.action_1.clone(), self.dq, self.heading
         w.action_1.copy_(w.action)
         w.action.copy_(action.clamp(-self.config.action_clip, self.config.action_clip))
         w.height.copy_(slew_height(w.height, w.height_goal, shaping, self.dt_s, clip=torch.clamp))
@@ -307,7 +307,8 @@ class LmoEnvironment:
         w.idle_s.copy_((w.idle_s + self.dt_s) * planted)
         w.recover_s.copy_((w.recover_s - self.dt_s).clamp(min=0))
         self.landed_s = touch_down(w, self.contact, self.dt_s)
-        self.walk_error = end_walks(w, self.dt_s * (self.twist_z - self._reference()[:, 2]))
+        asked = self.dt_s * self._reference()[:, 2]
+        self.walk_error = end_walks(w, turned(self.heading, self.heading_1) - asked)
 
     def _reference(self) -> Float[Tensor, "world 3"]:
         """Velocity that the smoothed flags ask for; the velocity interface asks directly."""

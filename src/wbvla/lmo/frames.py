@@ -1,7 +1,7 @@
 """Rotations the environment needs, over batched torch tensors (quaternions are `quat_wxyz`)."""
 
 from jaxtyping import Float
-from torch import Tensor, hypot, stack
+from torch import Tensor, atan2, hypot, stack
 
 
 def gravity_in_body(quat_wxyz: Float[Tensor, "world 4"]) -> Float[Tensor, "world 3"]:
@@ -16,6 +16,15 @@ def heading(quat_wxyz: Float[Tensor, "world 4"]) -> tuple[Float[Tensor, " world"
     cos, sin = 1 - 2 * (y * y + z * z), 2 * (x * y + w * z)
     length = hypot(cos, sin) + 1e-9
     return cos / length, sin / length
+
+
+def turned(
+    now: tuple[Float[Tensor, " world"], Float[Tensor, " world"]],
+    before: tuple[Float[Tensor, " world"], Float[Tensor, " world"]],
+) -> Float[Tensor, " world"]:
+    """Angle from one heading (cosine, sine) to another, counter-clockwise [rad]."""
+    (cos, sin), (cos_1, sin_1) = now, before
+    return atan2(sin * cos_1 - cos * sin_1, cos * cos_1 + sin * sin_1)
 
 
 def to_heading_frame(
