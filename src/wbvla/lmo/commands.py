@@ -57,8 +57,8 @@ new command every 4 s. HOMIE draws speeds, so use it with `interface=VELOCITY` f
 
 
 def uniform(low: float, high: float, size: tuple[int, ...], rng: Generator) -> Tensor:
-    """Float32 samples of U[low, high)."""
-    return low + (high - low) * torch.rand(size, generator=rng)
+    """Float32 samples of U[low, high), on the device of the generator."""
+    return low + (high - low) * torch.rand(size, generator=rng, device=rng.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +75,16 @@ def sample_commands(
     num: int, config: CommandConfig, heights: HeightBand, rng: Generator
 ) -> tuple[Float[Tensor, "num 3"], Float[Tensor, " num"], Float[Tensor, " num"]]:
     """Flags, stance heights [m] and hold times [s] of `num` new commands."""
-    mode = torch.rand(num, generator=rng)
-    rows = torch.arange(num)
-    flags = torch.zeros(num, 3)
-    signs = torch.randint(0, 2, (3, num), generator=rng).float() * 2 - 1
-    axis = torch.multinomial(torch.tensor(config.axis_shares), num, replacement=True, generator=rng)
+    device = rng.device
+    mode = torch.rand(num, generator=rng, device=device)
+    rows = torch.arange(num, device=device)
+    flags = torch.zeros(num, 3, device=device)
+    signs = torch.randint(0, 2, (3, num), generator=rng, device=device).float() * 2 - 1
+    axis = torch.multinomial(torch.tensor(config.axis_shares, device=device), num, replacement=True, generator=rng)
     # the second and the third axis are the two others, in either order
-    second = (axis + torch.randint(1, 3, (num,), generator=rng)) % 3
-    has_second = torch.rand(num, generator=rng) < config.second_axis_share
-    has_third = has_second & (torch.rand(num, generator=rng) < config.third_axis_share)
+    second = (axis + torch.randint(1, 3, (num,), generator=rng, device=device)) % 3
+    has_second = torch.rand(num, generator=rng, device=device) < config.second_axis_share
+    has_third = has_second & (torch.rand(num, generator=rng, device=device) < config.third_axis_share)
     flags[rows, axis] = signs[0]
     flags[rows[has_second], second[has_second]] = signs[1][has_second]
     flags[rows[has_third], (3 - axis - second)[has_third]] = signs[2][has_third]
@@ -93,10 +94,10 @@ def sample_commands(
     flags[mode < config.stand_share + config.squat_share] = 0.0
     below, above = config.walk_height_band_m
     height = uniform(heights.nominal_m - below, heights.nominal_m + above, (num,), rng).clamp(*heights.range_m)
-    height[torch.rand(num, generator=rng) < config.nominal_share] = heights.nominal_m
+    height[torch.rand(num, generator=rng, device=device) < config.nominal_share] = heights.nominal_m
     deep = uniform(*heights.range_m, (num,), rng)
     low = squat
     if heights.any_share > 0:
-        low = low | (torch.rand(num, generator=rng) < heights.any_share)
+        low = low | (torch.rand(num, generator=rng, device=device) < heights.any_share)
     height = torch.where(low, deep, height)
     return flags, height, uniform(*config.hold_s, (num,), rng)

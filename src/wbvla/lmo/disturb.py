@@ -19,11 +19,11 @@ PLANAR = (0, 1, 5)
 def push(engine: Engine, worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
     """Now and then a jump of the root velocity; a standing robot may step for a while after it."""
     num = engine.num_worlds
-    hit = (torch.rand(num, generator=rng) < dt_s / config.push_every_s).nonzero()[:, 0]
+    hit = (torch.rand(num, generator=rng, device=rng.device) < dt_s / config.push_every_s).nonzero()[:, 0]
     size = torch.where(worlds.moving[hit], stage.push, stage.stand_push)[:, None]
     kick = size * uniform(-1.0, 1.0, (len(hit), 3), rng)
     qvel = engine.state("qvel")
-    qvel[hit[:, None], torch.tensor(PLANAR)] += kick.to(qvel.dtype)
+    qvel[hit[:, None], torch.tensor(PLANAR, device=rng.device)] += kick.to(qvel.dtype)
     worlds.recover_s[hit] = config.recover_s
 
 
@@ -32,7 +32,7 @@ def strike(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float,
     num = len(worlds.blow_left_s)
     worlds.blow_left_s -= dt_s
     worlds.blow[worlds.blow_left_s <= 0] = 0.0
-    hit = (torch.rand(num, generator=rng) < dt_s / config.push_every_s).nonzero()[:, 0]
+    hit = (torch.rand(num, generator=rng, device=rng.device) < dt_s / config.push_every_s).nonzero()[:, 0]
     angle, size = uniform(-torch.pi, torch.pi, (len(hit),), rng), uniform(0.0, stage.blow[0], (len(hit),), rng)
     twist = uniform(-stage.blow[1], stage.blow[1], (len(hit),), rng)
     worlds.blow[hit] = torch.stack([size * torch.cos(angle), size * torch.sin(angle), twist], dim=1)
@@ -45,10 +45,10 @@ def pull(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, r
     num = len(worlds.pull_left_s)
     worlds.pull_left_s -= dt_s
     worlds.pull[worlds.pull_left_s <= 0] = 0.0
-    hit = (torch.rand(num, generator=rng) < dt_s / config.push_every_s).nonzero()[:, 0]
+    hit = (torch.rand(num, generator=rng, device=rng.device) < dt_s / config.push_every_s).nonzero()[:, 0]
     flat, up = stage.pull
-    force = uniform(-1.0, 1.0, (len(hit), 2, 3), rng) * torch.tensor([flat, flat, up])
-    together = torch.rand(len(hit), generator=rng) < 0.5
+    force = uniform(-1.0, 1.0, (len(hit), 2, 3), rng) * torch.tensor([flat, flat, up], device=rng.device)
+    together = torch.rand(len(hit), generator=rng, device=rng.device) < 0.5
     force[together, 1] = force[together, 0]
     worlds.pull[hit] = force
     worlds.pull_left_s[hit] = uniform(*config.pull_s, (len(hit),), rng)

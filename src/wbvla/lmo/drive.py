@@ -42,7 +42,7 @@ class Drive:
             wrench[:, self._hands, :3] = worlds.pull.to(wrench.dtype)
         if stage.torque_noise > 0:
             torque = self._engine.state("qfrc_applied")
-            share = 2 * torch.rand(len(torque), len(self._effort), generator=rng) - 1
+            share = 2 * torch.rand(len(torque), len(self._effort), generator=rng, device=rng.device) - 1
             torque[:, self._layout.qvel] = stage.torque_noise * share * self._effort
 
     def help(self, wrench_w: Float[Tensor, "world 6"]) -> None:

@@ -32,6 +32,7 @@ class Follower:
         self.keeps_place = "course" in blocks
         self.keeps_heading = self.keeps_place or "heading" in blocks
         self._settings, self._dt_s = settings, dt_s
+        self._heading_only = torch.tensor([0.0, 0.0, 1.0])
 
     def seen(self, worlds: Worlds) -> list[Float[Tensor, "world n"]]:
         """Numbers for the observation."""
@@ -62,7 +63,8 @@ class Follower:
         w.walking.copy_(walking)
         if not self.keeps_heading:
             return walking
-        feet = motion.level_feet + self._settings.odometry_noise_m * torch.randn(w.level_feet.shape, generator=rng)
+        noise = torch.randn(w.level_feet.shape, generator=rng, device=rng.device)
+        feet = motion.level_feet + self._settings.odometry_noise_m * noise
         before = torch.where((w.age <= 1)[:, None, None], feet, w.level_feet)
         rate, step = motion.yaw_rate, motion.velocity * dt_s
         known = advance_course(w.course, feet, before, (rate + w.gyro_bias, reference), dt_s, torch)
@@ -70,5 +72,5 @@ class Follower:
         w.course.copy_(torch.where(fresh, 0.0, limit_course(known, config, torch)))
         w.true_course.copy_(torch.where(fresh, 0.0, limit_course(true, config, torch)))
         w.level_feet.copy_(feet)
-        place = w.course if self.keeps_place else w.course * torch.tensor([0.0, 0.0, 1.0])
+        place = w.course if self.keeps_place else w.course * self._heading_only
         return walking | keeps_stepping(place, w.moving, config)

@@ -110,7 +110,7 @@ def noise_scale(preset: str, num_joints: int, config: NoiseConfig) -> Float[Tens
 
 def add_noise(clean: Float[Tensor, "world n"], scale: Float[Tensor, " n"], rng: Generator) -> Float[Tensor, "world n"]:
     """clean + scale * U(-1, 1)."""
-    return clean + scale * (2 * torch.rand(clean.shape, generator=rng) - 1)
+    return clean + scale * (2 * torch.rand(clean.shape, generator=rng, device=rng.device) - 1)
 
 
 def clock_signal(phase: Float[Tensor, " world"], moving: Tensor) -> Float[Tensor, "world 2"]:

@@ -99,15 +99,17 @@ class ArmMotion:
     def retarget(self, worlds: Tensor, amplitude: float, home_share: float, rng: Generator) -> None:
         """New goals for some worlds: default + A (U(limits) - default), a clip from its start, or the default."""
         num, config, state = len(worlds), self.config, self.state
-        wide = self.lower + (self.upper - self.lower) * torch.rand(num, len(self.default), generator=rng)
+        wide = self.lower + (self.upper - self.lower) * torch.rand(
+            num, len(self.default), generator=rng, device=rng.device
+        )
         state.target[worlds] = self.default + amplitude * (wide - self.default)
         state.rate[worlds] = uniform(*config.rate_radps, (num,), rng)
         state.left_s[worlds] = uniform(*config.hold_s, (num,), rng)
-        clip = torch.randint(0, len(self.clips), (num,), generator=rng).float()
-        is_clip = torch.rand(num, generator=rng) < config.clip_share
+        clip = torch.randint(0, len(self.clips), (num,), generator=rng, device=rng.device).float()
+        is_clip = torch.rand(num, generator=rng, device=rng.device) < config.clip_share
         state.clip[worlds] = torch.where(is_clip, clip, torch.full_like(clip, -1.0))
         if home_share > 0:
-            home = worlds[torch.rand(num, generator=rng) < home_share]
+            home = worlds[torch.rand(num, generator=rng, device=rng.device) < home_share]
             state.target[home], state.clip[home] = self.default, -1.0
         state.clock_s[worlds] = 0.0
         state.end_s[worlds] = uniform(*config.length_s, (num,), rng)
@@ -130,7 +132,7 @@ class ArmMotion:
             state.clock_s[playing] = clock
             pose = self._pose(state.clip[playing].long(), clock)
             pose = self.default + config.clip_gain * min(1.0, 1.2 * amplitude) * (pose - self.default)
-            state.target[playing] = pose + config.jitter_rad * torch.randn(pose.shape, generator=rng)
+            state.target[playing] = pose + config.jitter_rad * torch.randn(pose.shape, generator=rng, device=rng.device)
         limit = (state.rate * dt_s)[:, None]
         step = (state.target - state.command).clamp(-limit, limit)
         state.command = (state.command + step).clamp(self.lower, self.upper)

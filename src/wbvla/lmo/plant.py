@@ -108,7 +108,7 @@ class Layout:
 
     def neutral_sensors(self, num: int, size: int) -> Float[Tensor, "num sensor"]:
         """Readings of feet that lie flat without touching, for worlds that have not stepped yet."""
-        rows = torch.zeros(num, size)
+        rows = self.default.new_zeros(num, size)
         rows[:, self._sensors["zaxis"][[2, 5]]] = 1.0
         rows[:, self._sensors["xaxis"][[0, 3]]] = 1.0
         rows[:, self._sensors["pos"][1]] = 0.14
@@ -121,7 +121,7 @@ def _feels(model: mujoco.MjModel) -> bool:
 
 
 def _index(array: np.ndarray) -> Int[Tensor, " n"]:
-    return torch.from_numpy(np.asarray(array, dtype=np.int64).copy())
+    return torch.tensor(np.asarray(array, dtype=np.int64))
 
 
 def _sensor_columns(model: mujoco.MjModel, name: str) -> Int[Tensor, " n"]:

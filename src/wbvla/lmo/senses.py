@@ -24,9 +24,9 @@ class Senses:
         """Lags and constant errors of worlds that start anew."""
         num, config = len(ids), self._config
         if stage.imu_lag > 0:
-            worlds.imu_lag[ids] = torch.randint(0, stage.imu_lag + 1, (num,), generator=rng)
+            worlds.imu_lag[ids] = torch.randint(0, stage.imu_lag + 1, (num,), generator=rng, device=rng.device)
         if stage.joint_lag > 0:
-            worlds.joint_lag[ids] = torch.randint(0, stage.joint_lag + 1, (num,), generator=rng)
+            worlds.joint_lag[ids] = torch.randint(0, stage.joint_lag + 1, (num,), generator=rng, device=rng.device)
         if config.randomize and config.encoder_bias_rad > 0:
             size = (num, worlds.encoder_bias.shape[1])
             worlds.encoder_bias[ids] = uniform(-config.encoder_bias_rad, config.encoder_bias_rad, size, rng)

@@ -67,7 +67,7 @@ class MujocoEngine:
         self._batch.set_const()
 
     def step(self, substeps: int) -> None:
-        """Advance all worlds; a world whose state is no longer finite is left for its user to reset."""
+        """Advance all worlds; one whose state is no longer finite begins anew at the model's pose (MuJoCo warns)."""
         self._batch.step(nstep=substeps)
         for name, copy in self._copies.items():
             np.copyto(copy, self._sources[name])

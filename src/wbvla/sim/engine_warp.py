@@ -1,5 +1,6 @@
 """The GPU engine: `mujoco-warp` behind the engine interface, its arrays seen as torch tensors on the same device."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -36,6 +37,8 @@ MAX_CONTACTS = 64
 """per world, where the pairs of geometries that may touch could make more"""
 CHECK_EVERY = 64
 """calls of `step` between two looks at the overflow flags on a GPU: each look waits for the device"""
+LARGEST = 1e10
+"""positions and speeds beyond this are no longer physics (MuJoCo's mjMAXVAL)"""
 UNROLLED = 10
 """up to this many solver iterations a captured graph runs all of them; above, it tests for convergence"""
 
@@ -77,6 +80,9 @@ class WarpEngine:
         self._graphs: dict[int, Any] = {}
         self._steps = 0
         self._overflow = self._view(self._data.overflow)
+        self._broken = torch.zeros((), dtype=torch.long, device=self.device)
+        self._moving = self._live()
+        self._initial = {name: tensor[:1].clone() for name, tensor in self._moving.items()}
 
     @property
     def num_worlds(self) -> int:
@@ -128,7 +134,7 @@ class WarpEngine:
             mjw.set_const(self._model, self._data)
 
     def step(self, substeps: int) -> None:
-        """Advance all worlds; a world whose state is no longer finite is left for its user to reset."""
+        """Advance all worlds; one whose state is no longer finite begins anew at the model's pose, as in MuJoCo."""
         if not self._device.is_cuda:
             with wp.ScopedDevice(self._device):
                 self._substeps(substeps)
@@ -137,6 +143,7 @@ class WarpEngine:
                 self._graphs[substeps] = self._capture(substeps)
             with self._on_stream():
                 wp.capture_launch(self._graphs[substeps])
+        self._mend()
         self._steps += 1
         if not self._device.is_cuda or self._steps % CHECK_EVERY == 0:
             self.check()
@@ -145,16 +152,23 @@ class WarpEngine:
         for _ in range(substeps):
             mjw.step(self._model, self._data)
 
+    def _mend(self) -> None:
+        """Put worlds with impossible states back to the initial one (mj_checkPos, mj_checkVel)."""
+        state = torch.cat([self._moving["qpos"], self._moving["qvel"]], dim=1)
+        broken = ~(state.abs() < LARGEST).all(dim=1)
+        self._broken += broken.sum()
+        for name, tensor in self._moving.items():
+            tensor.copy_(torch.where(broken.reshape(-1, *[1] * (tensor.dim() - 1)), self._initial[name], tensor))
+
     def _capture(self, substeps: int) -> Any:
         """CUDA graph of the substeps; a first run outside of it loads the kernels, its effect is undone."""
         torch.cuda.synchronize(self.device)
-        live = self._live()
-        before = {name: tensor.clone() for name, tensor in live.items()}
+        before = {name: tensor.clone() for name, tensor in self._moving.items()}
         with wp.ScopedDevice(self._device):
             self._substeps(1)
             wp.synchronize_device(self._device)
             for name, tensor in before.items():
-                live[name].copy_(tensor)
+                self._moving[name].copy_(tensor)
             torch.cuda.synchronize(self.device)
             with wp.ScopedCapture(self._device) as capture:
                 self._substeps(substeps)
@@ -167,7 +181,14 @@ class WarpEngine:
         return wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(self.device)))
 
     def check(self) -> None:
-        """Raises ConfigError when contacts or constraints did not fit their buffers since the last look."""
+        """Raises ConfigError when contacts or constraints did not fit their buffers since the last look.
+
+        Warns of worlds that had to begin anew.
+        """
+        broken = int(self._broken)
+        if broken:
+            self._broken.zero_()
+            warnings.warn(f"{broken} worlds were no longer finite and began anew", RuntimeWarning, stacklevel=3)
         lost = (self._overflow & int(LOST)) != 0
         worlds = int(lost.sum())
         if worlds:
@@ -188,13 +209,12 @@ class WarpEngine:
     def snapshot(self) -> dict[str, Tensor]:
         """States and outputs, on the host."""
         self.check()
-        return {name: tensor.to("cpu", copy=True) for name, tensor in self._live().items()}
+        return {name: tensor.to("cpu", copy=True) for name, tensor in self._moving.items()}
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
         """Raises ConfigError when the snapshot belongs to another model, engine or number of worlds."""
-        mine = self._live()
-        check_snapshot(snapshot, mine)
-        for name, tensor in mine.items():
+        check_snapshot(snapshot, self._moving)
+        for name, tensor in self._moving.items():
             tensor.copy_(snapshot[name])
         self._overflow.zero_()
 
