@@ -9,13 +9,28 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from wbvla.robots.description import RobotSpec
-from wbvla.sim.contact import GROUND
+from wbvla.sim.ground import Ground, GroundConfig
 from wbvla.sim.mjcf import TRAINING, MjcfOptions, build_robot, joint_addresses
 
 FEET = ("left", "right")
 FORCE = "force"
 NET_FORCE = 3
 """MuJoCo's code for a contact sensor that sums up all contacts, in the world frame"""
+FLAT = GroundConfig()
+FULL = MjcfOptions(visuals=False, cameras=False, grippers=False, colliders=False)
+"""all joints free, default solver; only soles touch, as nothing else is there to touch"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhysicsConfig:
+    """The world a trial runs in; the defaults are those of the training, on the full model."""
+
+    options: MjcfOptions = FULL
+    """solver, time step and soles"""
+    ground: GroundConfig = FLAT
+    """what the robots stand on"""
+    body: RobotSpec | None = None
+    """the robot that is simulated, where it differs from the one whose controller runs; None: the same"""
 
 
 def training_options(spec: RobotSpec) -> MjcfOptions:
@@ -24,20 +39,16 @@ def training_options(spec: RobotSpec) -> MjcfOptions:
     return replace(TRAINING, welded=(*spec.head_joints, *wrists))
 
 
-def build_model(spec: RobotSpec, options: MjcfOptions, foot_forces: bool = False) -> mujoco.MjModel:
-    """The robot on an endless floor; IMU sensors are dropped, the environment reads the root's state itself.
+def build_model(
+    spec: RobotSpec, options: MjcfOptions, foot_forces: bool = False, ground: GroundConfig = FLAT
+) -> mujoco.MjModel:
+    """The robot on its ground; IMU sensors are dropped, the environment reads the root's state itself.
 
     `foot_forces` adds the whole force of the floor on each foot, where a reward needs more than its normal part; it
     slows the physics by about a tenth.
     """
     model = build_robot(spec, options)
-    model.worldbody.add_geom(
-        name="floor",
-        type=mujoco.mjtGeom.mjGEOM_PLANE,
-        size=[0.0, 0.0, 1.0],
-        contype=GROUND.contype,
-        conaffinity=GROUND.conaffinity,
-    )
+    Ground(ground).add(model)
     for imu in spec.imus:
         for sensor in [s for s in model.sensors if s.objname == f"{imu.name}_imu"]:
             model.delete(sensor)
@@ -84,6 +95,7 @@ class Layout:
         self.held = self._columns(self.held_names)
         self.default = torch.tensor(spec.column("default")[spec.indices(self.joint_names)], dtype=torch.float32)
         self.root_body = model.body(spec.root_link).id
+        self.link_bodies = tuple(model.body(link.name).id for link in spec.links)
         self._sensors = {
             kind: torch.cat([_sensor_columns(model, f"{side}_foot_{kind}") for side in FEET])
             for kind in ("pos", "linvel", "zaxis", "xaxis", "touch", *([FORCE] if _feels(model) else []))

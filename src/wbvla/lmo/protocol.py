@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from wbvla.core.command import Shaping, shaped_velocity, smooth_flags
 from wbvla.core.rotation import wrap_angle
@@ -116,7 +116,7 @@ def sway(artefact: Path, spec: RobotSpec, config: TrialConfig) -> dict[str, Any]
         for _ in range(10 * hz):
             trial.step(flags, height)
             track.append(trial.centre_of_mass[:, :2])
-            errors.append(np.abs(trial.position[:, 2] - height_m))
+            errors.append(np.abs(trial.height - height_m))
         path, up = np.array(track), ~trial.fallen
         spread = np.sqrt(((path - path.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
         out[name] = {
@@ -143,7 +143,7 @@ def track_heights(artefact: Path, spec: RobotSpec, config: TrialConfig, hold_s: 
         _hold(trial, round(hold_s / 2 * hz), flags, heights)
         for _ in range(round(hold_s / 2 * hz)):
             trial.step(flags, heights)
-            errors.append(np.abs(trial.position[:, 2] - heights))
+            errors.append(np.abs(trial.height - heights))
     up = ~trial.fallen
     return {"mae_m": _mean(np.array(errors)[:, up]), "fall_rate": round(float(trial.fallen.mean()), 4)}
 
@@ -222,7 +222,7 @@ def random_walk(artefact: Path, spec: RobotSpec, config: TrialConfig, walk: Rand
     for tick in range(ticks):
         trial.step(flags[tick], height[tick])
         difference.append(trial.velocity - trial.reference)
-        height_error.append(np.abs(trial.position[:, 2] - trial.controller.height))
+        height_error.append(np.abs(trial.height - trial.controller.height))
         up.append(~trial.fallen)
     alive, error = np.array(up), np.array(difference)
     total = np.cumsum(np.concatenate([np.zeros((1, *error.shape[1:])), error]), axis=0)
@@ -230,17 +230,27 @@ def random_walk(artefact: Path, spec: RobotSpec, config: TrialConfig, walk: Rand
     since = _ticks_since_change(flags)
     settled = (np.abs(flags).max(axis=2) > 0) & (since >= walk.settle_s * hz) & alive
     standing = (np.abs(flags).max(axis=2) == 0) & (since >= walk.settle_s * hz) & alive
-    moving_error, rest_error = np.abs(window)[settled[stride - 1 :]], np.abs(window)[standing[stride - 1 :]]
-    errors = dict(zip(("err_x_mps", "err_y_mps", "err_yaw_radps"), moving_error.mean(axis=0).round(4).tolist()))
-    rest = dict(zip(("rest_x_mps", "rest_y_mps", "rest_yaw_radps"), rest_error.mean(axis=0).round(4).tolist()))
+    window = np.abs(window)
     return {
         "episodes": config.num_robots,
+        "falls": int(trial.fallen.sum()),
         "fall_rate": round(float(trial.fallen.mean()), 4),
-        **errors,
-        "err_height_m": round(float(np.array(height_error)[alive].mean()), 4),
-        **rest,
+        **_tracking("err", window, settled[stride - 1 :]),
+        "err_height_m": _mean(np.array(height_error)[alive]),
+        **_tracking("rest", window, standing[stride - 1 :]),
         "moving_share": round(float((np.abs(flags).max(axis=2) > 0).mean()), 4),
     }
+
+
+def _tracking(name: str, error: Float[np.ndarray, "tick robot 3"], counted: Bool[np.ndarray, "tick robot"]) -> dict:
+    """Mean of each axis over the counted ticks, and half widths of 95 % intervals over the robots' own means."""
+    out: dict[str, float | None] = {}
+    ticks = counted.sum(axis=0)
+    for axis, unit in enumerate(("x_mps", "y_mps", "yaw_radps")):
+        own = (error[:, :, axis] * counted).sum(axis=0)[ticks > 0] / ticks[ticks > 0]
+        half = _interval("own", own)["half_own"]
+        out |= {f"{name}_{unit}": _mean(error[:, :, axis][counted]), f"half_{name}_{unit}": half}
+    return out
 
 
 def _ticks_since_change(flags: Float[np.ndarray, "tick robot 3"]) -> np.ndarray:

@@ -13,6 +13,13 @@ from wbvla.sim.appearance import add_colliders, add_palette, add_shells
 from wbvla.sim.contact import FOOT, LIMB, SOLE
 from wbvla.sim.gripper import add_gripper, add_gripper_mass
 
+INTEGRATORS = {
+    "implicitfast": mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
+    "euler": mujoco.mjtIntegrator.mjINT_EULER,
+    "implicit": mujoco.mjtIntegrator.mjINT_IMPLICIT,
+}
+CONES = {"pyramidal": mujoco.mjtCone.mjCONE_PYRAMIDAL, "elliptic": mujoco.mjtCone.mjCONE_ELLIPTIC}
+
 
 @dataclass(frozen=True, kw_only=True)
 class MjcfOptions:
@@ -34,6 +41,18 @@ class MjcfOptions:
     """solver iterations per step"""
     ls_iterations: int = 20
     """line search iterations per solver iteration"""
+    integrator: str = "implicitfast"
+    """one of `INTEGRATORS`"""
+    cone: str = "pyramidal"
+    """friction cone, one of `CONES`"""
+    box_soles: bool = False
+    """one box under each foot, as long and wide as the sole spheres reach, instead of the spheres"""
+
+    def __post_init__(self) -> None:
+        if self.integrator not in INTEGRATORS or self.cone not in CONES:
+            raise ConfigError(
+                f"no integrator {self.integrator!r} or cone {self.cone!r}; known: {list(INTEGRATORS)}, {list(CONES)}"
+            )
 
 
 TRAINING = MjcfOptions(visuals=False, cameras=False, grippers=False, colliders=False, iterations=4, ls_iterations=6)
@@ -68,7 +87,7 @@ def equip(model: mujoco.MjSpec, spec: RobotSpec, options: MjcfOptions) -> None:
             _add_actuator(model, joint)
     for hand in spec.hands:
         add_gripper(model, hand, options.visuals) if options.grippers else add_gripper_mass(model, hand)
-    _add_feet(model, spec)
+    _add_feet(model, spec, options.box_soles)
     _add_imus(model, spec)
     if options.visuals:
         add_palette(model)
@@ -85,9 +104,10 @@ def _add_limbs(model: mujoco.MjSpec, spec: RobotSpec) -> None:
 
 
 def set_solver(model: mujoco.MjSpec, options: MjcfOptions) -> None:
-    """Time step, integrator and iterations."""
+    """Time step, integrator, friction cone and iterations."""
     model.option.timestep = options.timestep
-    model.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    model.option.integrator = INTEGRATORS[options.integrator]
+    model.option.cone = CONES[options.cone]
     model.option.iterations = options.iterations
     model.option.ls_iterations = options.ls_iterations
     model.compiler.degree = False
@@ -135,16 +155,20 @@ def _add_actuator(model: mujoco.MjSpec, joint: JointFacts) -> None:
     actuator.forcerange = (-joint.effort, joint.effort)
 
 
-def _add_feet(model: mujoco.MjSpec, spec: RobotSpec) -> None:
-    """Sole spheres, a site under each foot and its sensors."""
+def _add_feet(model: mujoco.MjSpec, spec: RobotSpec, box: bool) -> None:
+    """Sole spheres or a box, a site under each foot and its sensors."""
     points = np.array(spec.sole_points)
     low, high = points.min(axis=0), points.max(axis=0)
     centre, half = (low + high) / 2.0, (high - low) / 2.0 + spec.sole_radius + 0.01
     for side, link in zip(("left", "right"), spec.foot_links):
         mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
         body = model.body(link)
-        for index, point in enumerate(points * mirror):
-            _add_sole(body, f"{side}_sole_{index}", point, spec.sole_radius)
+        if box:
+            reach = (high - low) / 2.0 + spec.sole_radius
+            _add_sole(body, f"{side}_sole_0", centre * mirror, reach)
+        else:
+            for index, point in enumerate(points * mirror):
+                _add_sole(body, f"{side}_sole_{index}", point, np.array([spec.sole_radius]))
         sole = centre * mirror - np.array([0.0, 0.0, spec.sole_radius])
         body.add_site(name=f"{side}_foot", pos=sole, group=5)
         pad = body.add_site(name=f"{side}_sole", pos=centre * mirror, size=[*half[:2], 0.02], group=5)
@@ -152,11 +176,12 @@ def _add_feet(model: mujoco.MjSpec, spec: RobotSpec) -> None:
         _add_foot_sensors(model, side)
 
 
-def _add_sole(body: mujoco.MjsBody, name: str, point: np.ndarray, radius: float) -> None:
+def _add_sole(body: mujoco.MjsBody, name: str, point: np.ndarray, size: np.ndarray) -> None:
+    """A sphere of one radius or a box of three half sizes [m]."""
     body.add_geom(
         name=name,
-        type=mujoco.mjtGeom.mjGEOM_SPHERE,
-        size=[radius, 0.0, 0.0],
+        type=mujoco.mjtGeom.mjGEOM_SPHERE if len(size) == 1 else mujoco.mjtGeom.mjGEOM_BOX,
+        size=[*size, *(3 - len(size)) * [0.0]],
         pos=point,
         mass=0.0,
         contype=SOLE.contype,
