@@ -2,19 +2,19 @@
 
     python benchmarks/lmo_falls.py [--quick] [--robot agibot_x2] [--policy FOLDER]
 
-All on the full model, each robot with its own plant, sensor noise, 0-20 ms of actuation delay and arms that go to random
-poses of their full range and play clips of reaching.
+All on the full model, each robot with its own plant, sensor noise, 0-20 ms of actuation delay and arms that go to
+random poses of their full range and play clips of reaching.
 
 1. 300 episodes of 20 s of random commands and heights: `falls`; `fall_upper` is the exact one-sided 95 % bound.
 2. The same with a push every 4.0 s, the root's velocity jumping by exactly 0.5 m/s in a random direction:
    `push_survival`; with pushes as they are often trained (at random times, U(-0.5, 0.5) m/s per axis):
    `soft_push_survival`.
-3. The walking yardstick (`wbvla/lmo/waypoints.py`): 18 waypoints in 90 s, each 0.8 m from the last in a direction of up
-   to 45 deg to the side and turned by up to 45 deg; ternary flags set from the true pose; one punch per leg, U(0, 500) N
-   for 0.08 s on a random link in a random direction in space; physics at 2 ms. `waypoint_completion` is the share of
-   robots that stand at the end, with its exact 95 % interval; `waypoint_reached` the share of all waypoints that were
-   within 0.3 m and 20 deg when due. Published figures (73 to 75 % for the best of 34 policies) are of another robot on a
-   course of its own. `waypoint_calm_*` is the same course without punches.
+3. The walking yardstick (`wbvla/lmo/waypoints.py`): 18 waypoints in 90 s, each 0.8 m from the last in a direction of
+   up to 45 deg to the side and turned by up to 45 deg; ternary flags set from the true pose; one punch per leg,
+   U(0, 500) N for 0.08 s on a random link in a random direction in space; physics at 2 ms. `waypoint_completion` is the
+   share of robots that stand at the end, with its exact 95 % interval; `waypoint_reached` the share of all waypoints
+   that were within 0.3 m and 20 deg when due. Published figures (73 to 75 % for the best of 34 policies) are of another
+   robot on a course of its own. `waypoint_calm_*` is the same course without punches.
 
 Last line: one JSON object. The long form writes docs/results/lmo_falls.json.
 """

@@ -1,12 +1,12 @@
-"""The walking yardstick: 18 waypoints in 90 s by flags alone, arms on their own way, a punch on every leg of the course.
+"""The walking yardstick: 18 waypoints in 90 s by flags alone, arms on their own way, a punch on every leg.
 
-After the public benchmark of G1 walking policies (docs/lmo.md): 90 s, 18 waypoints, arms that walk at random, punches of
-up to 500 N for 0.08 s on a random link in a random direction. Its course is not public; ours stands in `WaypointConfig`.
+After the public benchmark of G1 walking policies (docs/lmo.md): 90 s, 18 waypoints, arms that walk at random, punches
+of up to 500 N for 0.08 s on a random link in a random direction. Its course is not public; ours is `WaypointConfig`.
 
-The planner knows the true pose, which a robot does not; it stands for the person or the camera that steers. It sets flags
-and nothing else, and one axis at a time thinks like this: go while what is left is more than the reference will still run
-after the flag is released; once released, start again only when more than `start` is missing and the filter has calmed
-down. Of the three axes the two that need the longest time may go at once.
+The planner knows the true pose, which a robot does not; it stands for the person or the camera that steers. It sets
+flags and nothing else. Each axis goes while what is left is more than the reference will still run after the flag is
+released; once released it starts again only when more than `start` is missing and the filter has calmed down. Of the
+three axes the two that need the longest time may go at once.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Robots that differ a little from the described ones: what a controller meets on the next copy of its robot."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from wbvla.core.errors import ConfigError
 from wbvla.robots.description import JointFacts, LinkFacts, RobotSpec
@@ -36,6 +36,29 @@ X2_V1_3_0 = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Soles:
+    """Spheres under a foot, in the frame of the left foot link; the right foot mirrors them."""
+
+    points: tuple[tuple[float, float, float], ...]
+    """[m]"""
+    radius: float
+    """[m]"""
+
+
+G1_SOLES = Soles(points=tuple((x, y, -0.068) for x in (-0.045, 0.12) for y in (0.024, -0.024)), radius=0.005)
+"""the G1's four spheres (its MJCF) under the foot of an X2: as long, half as wide"""
+X2_VENDOR_SOLES = Soles(
+    points=(
+        (-0.05, 0.05, -0.068), (-0.065, 0.025, -0.068), (-0.05, -0.05, -0.068), (-0.065, -0.025, -0.068),
+        (0.11, 0.05, -0.068), (0.11, -0.05, -0.068), (-0.02, -0.06, -0.068), (-0.02, 0.06, -0.068),
+        (0.07, -0.06, -0.068), (0.07, 0.06, -0.068), (0.139, 0.0, -0.066), (0.128, 0.0, -0.02),
+    ),
+    radius=0.005,
+)  # fmt: skip
+"""the vendor's twelve, from X2_URDF-v1.4.0/X2-Ultra.xml of the same repository"""
+
+
 def scaled_masses(spec: RobotSpec, factor: float) -> RobotSpec:
     """Every mass and inertia of links and hands times `factor`."""
     if factor <= 0:
@@ -66,6 +89,6 @@ def x2_v1_3_0(spec: RobotSpec) -> RobotSpec:
     return replace(spec, joints=tuple(first(joint) for joint in spec.joints))
 
 
-def other_soles(spec: RobotSpec, points: tuple[tuple[float, float, float], ...], radius: float) -> RobotSpec:
-    """The robot on another set of sole spheres: centres in the left foot's frame and radius [m]."""
-    return replace(spec, sole_points=points, sole_radius=radius)
+def other_soles(spec: RobotSpec, soles: Soles) -> RobotSpec:
+    """The robot on another set of sole spheres."""
+    return replace(spec, sole_points=soles.points, sole_radius=soles.radius)

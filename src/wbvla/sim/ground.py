@@ -61,7 +61,7 @@ class Ground:
         )
         model.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname="floor", **touch)
 
-    def height(self, place_w: Float[np.ndarray, "*place 2"]) -> Float[np.ndarray, "*place"]:
+    def height(self, place_w: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, "..."]:
         """Of the ground at points of the plane, between grid points bilinear; held beyond its edge [m]."""
         if self.is_flat:
             return np.zeros(place_w.shape[:-1])

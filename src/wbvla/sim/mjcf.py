@@ -19,6 +19,9 @@ INTEGRATORS = {
     "implicit": mujoco.mjtIntegrator.mjINT_IMPLICIT,
 }
 CONES = {"pyramidal": mujoco.mjtCone.mjCONE_PYRAMIDAL, "elliptic": mujoco.mjtCone.mjCONE_ELLIPTIC}
+SOLES = ("spheres", "pads", "box")
+PAD_M = 0.01
+"""half side of a pad [m]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +48,13 @@ class MjcfOptions:
     """one of `INTEGRATORS`"""
     cone: str = "pyramidal"
     """friction cone, one of `CONES`"""
-    box_soles: bool = False
-    """one box under each foot, as long and wide as the sole spheres reach, instead of the spheres"""
+    soles: str = "spheres"
+    """`spheres`: the description's; `pads`: a flat square of 2 cm in the place of each; `box`: one over all of them"""
 
     def __post_init__(self) -> None:
-        if self.integrator not in INTEGRATORS or self.cone not in CONES:
-            raise ConfigError(
-                f"no integrator {self.integrator!r} or cone {self.cone!r}; known: {list(INTEGRATORS)}, {list(CONES)}"
-            )
+        for name, known in (("integrator", INTEGRATORS), ("cone", CONES), ("soles", SOLES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"unknown {name} {getattr(self, name)!r}; known: {list(known)}")
 
 
 TRAINING = MjcfOptions(visuals=False, cameras=False, grippers=False, colliders=False, iterations=4, ls_iterations=6)
@@ -87,7 +89,7 @@ def equip(model: mujoco.MjSpec, spec: RobotSpec, options: MjcfOptions) -> None:
             _add_actuator(model, joint)
     for hand in spec.hands:
         add_gripper(model, hand, options.visuals) if options.grippers else add_gripper_mass(model, hand)
-    _add_feet(model, spec, options.box_soles)
+    _add_feet(model, spec, options.soles)
     _add_imus(model, spec)
     if options.visuals:
         add_palette(model)
@@ -155,20 +157,21 @@ def _add_actuator(model: mujoco.MjSpec, joint: JointFacts) -> None:
     actuator.forcerange = (-joint.effort, joint.effort)
 
 
-def _add_feet(model: mujoco.MjSpec, spec: RobotSpec, box: bool) -> None:
-    """Sole spheres or a box, a site under each foot and its sensors."""
+def _add_feet(model: mujoco.MjSpec, spec: RobotSpec, soles: str) -> None:
+    """What touches the ground, a site under each foot and its sensors."""
     points = np.array(spec.sole_points)
     low, high = points.min(axis=0), points.max(axis=0)
     centre, half = (low + high) / 2.0, (high - low) / 2.0 + spec.sole_radius + 0.01
     for side, link in zip(("left", "right"), spec.foot_links):
         mirror = np.array([1.0, 1.0 if side == "left" else -1.0, 1.0])
         body = model.body(link)
-        if box:
-            reach = (high - low) / 2.0 + spec.sole_radius
-            _add_sole(body, f"{side}_sole_0", centre * mirror, reach)
+        if soles == "box":
+            _add_sole(body, f"{side}_sole_0", centre * mirror, (high - low) / 2.0 + spec.sole_radius)
         else:
+            r = spec.sole_radius
+            size = np.array([r] if soles == "spheres" else [PAD_M, PAD_M, r])
             for index, point in enumerate(points * mirror):
-                _add_sole(body, f"{side}_sole_{index}", point, np.array([spec.sole_radius]))
+                _add_sole(body, f"{side}_sole_{index}", point, size)
         sole = centre * mirror - np.array([0.0, 0.0, spec.sole_radius])
         body.add_site(name=f"{side}_foot", pos=sole, group=5)
         pad = body.add_site(name=f"{side}_sole", pos=centre * mirror, size=[*half[:2], 0.02], group=5)
