@@ -40,12 +40,12 @@ from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.lmo.commands import CommandConfig
 from wbvla.lmo.environment import LmoEnvironment
-from wbvla.lmo.plant import build_model, training_options
+from wbvla.lmo.plant import FULL, build_model, training_options
 from wbvla.lmo.protocol import DIRECTIONS, walk_and_stop
 from wbvla.lmo.randomize import CENTRED, Plants
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.trial import FULL, Trial, TrialConfig
+from wbvla.lmo.trial import Trial, TrialConfig
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.platforms import load_robot, shipped_lmo
 from wbvla.sim.engine import Engine

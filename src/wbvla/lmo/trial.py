@@ -81,7 +81,7 @@ class Trial:
         self.rng = np.random.default_rng(config.seed)
         self.torch_rng = Generator().manual_seed(config.seed)
         physics = config.physics
-        model = build_model(physics.body or spec, physics.options, physics.ground)
+        model = build_model(physics.body or spec, physics.options, ground=physics.ground)
         self.ground = Ground(physics.ground)
         self.layout = Layout(spec, model)
         outputs = ("sensordata", "subtree_com")
