@@ -1,36 +1,47 @@
-"""`wbvla lmo check | export`: measure a low-level controller, and turn a training run into what a robot loads."""
+"""`wbvla lmo check | play | export`: measure a low-level controller, drive it, turn a training run into an artefact."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from wbvla.core.files import write_json
-from wbvla.core.run import provenance
+from wbvla.lmo.check import PAGE, CheckConfig, run_check
 from wbvla.lmo.export import export
-from wbvla.lmo.protocol import pushes, sway, walk_and_stop
+from wbvla.lmo.play import PlayConfig, play
 from wbvla.lmo.train import CHECKPOINT
-from wbvla.lmo.trial import TrialConfig
 from wbvla.recipes import lmo as lmo_recipes
 from wbvla.robots.platforms import load_robot, shipped_lmo
+
+QUICK_ROBOTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Run the paper's protocol (5 s command, 10 s settling), sway and pushes, on the full model."""
+    """Stage I tests, the paper's protocol, pushes and films, as a page; exit status 1 when a stage I test fails."""
 
     policy: Path | None = None
     """artefact folder; default: the one shipped for the robot"""
     robot: str = "agibot_x2"
     robots_each: int = 16
     """robots per command"""
+    quick: bool = False
+    """4 robots per command, whatever else is said"""
     seed: int = 0
-    out: Path | None = None
-    """JSON file to write"""
+    out: Path = Path("runs/lmo_check")
+    """folder of index.html, check.json and the films"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Drive a controller by keyboard, in a window or in the browser."""
+
+    policy: Path | None = None
+    """artefact folder; default: the one shipped for the robot"""
+    robot: str = "agibot_x2"
+    how: Annotated[PlayConfig, tyro.conf.arg(name="")] = field(default_factory=PlayConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,38 +56,32 @@ class Export:
     """the recipe the run was trained by"""
 
 
-def _check(options: Check, console: Console) -> None:
+def _check(options: Check, console: Console) -> int:
     policy, spec = options.policy or shipped_lmo(options.robot), load_robot(options.robot)
-    config = TrialConfig(num_robots=2 * options.robots_each, seed=options.seed)
-    with console.status("walking and stopping"):
-        walk = walk_and_stop(policy, spec, config, options.robots_each)
-    _print(console, "5 s of command, 10 s of settling", walk)
-    with console.status("standing and squatting"):
-        rest = sway(policy, spec, config)
-    _print(console, "10 s of standing still", rest)
-    with console.status("pushing"):
-        survived = pushes(policy, spec, config)
-    _print(console, "share that survives a push of 0.2 s", {"all": survived})
-    result = {"walk": walk, "sway": rest, "pushes": survived, "seed": options.seed}
-    if options.out is not None:
-        write_json(options.out, {**result, **provenance()})
-    console.print_json(json.dumps(result), indent=None)
+    config = CheckConfig(robots_each=QUICK_ROBOTS if options.quick else options.robots_each, seed=options.seed)
+    bars: dict[str, TaskID] = {}
+    with Progress(TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
 
+        def on_part(name: str, done: int, of: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=of)
+            progress.update(bars[name], completed=done)
 
-def _print(console: Console, title: str, rows: dict[str, dict[str, Any]]) -> None:
-    table = Table("", *next(iter(rows.values())), title=title)
-    for name, row in rows.items():
-        table.add_row(name, *(str(value) for value in row.values()))
-    console.print(table)
+        stage = run_check(policy, spec, config, options.out, on_part)
+    console.print("\n".join(stage.lines()), highlight=False)
+    console.print(f"{options.out / PAGE}", soft_wrap=True)
+    return 0 if stage.passed else 1
 
 
 def main(argv: list[str]) -> int:
-    """Check or export."""
-    options = tyro.extras.subcommand_cli_from_dict({"check": Check, "export": Export}, args=argv, prog="wbvla lmo")
+    """Check, play or export."""
+    verbs = {"check": Check, "play": Play, "export": Export}
+    options = tyro.extras.subcommand_cli_from_dict(verbs, args=argv, prog="wbvla lmo")
     console = Console()
     if isinstance(options, Check):
-        _check(options, console)
-        return 0
+        return _check(options, console)
+    if isinstance(options, Play):
+        return play(options.policy or shipped_lmo(options.robot), load_robot(options.robot), options.how, console.print)
     config = lmo_recipes.recipes.build(options.recipe)
     checkpoint = options.run / CHECKPOINT if options.run.is_dir() else options.run
     made = export(checkpoint, config.environment, options.out, options.recipe, config.seed)
