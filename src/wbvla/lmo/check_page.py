@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wbvla.lmo.check_plots import COLOURS, REFERENCE, Curve, from_above, legend, over_time
-from wbvla.lmo.conditions import PAPER
+from wbvla.lmo.conditions import PAIRS, PAPER
 from wbvla.lmo.gait_facts import GaitFacts
 from wbvla.lmo.protocol import DIRECTIONS
 from wbvla.lmo.stage_tests import AT_MOST, SETTLE_S, STAND_S, WALK_S, StageResult, reasons
@@ -66,6 +66,13 @@ def _note(words: str) -> str:
 
 def _figure(chart: str, words: str) -> str:
     return f"<figure>{chart}<figcaption>{words}</figcaption></figure>"
+
+
+def _cell(name: str) -> str:
+    """`turn_yaw_rad` in words."""
+    for short, words in (("_pos_m", ": position [m]"), ("_yaw_rad", ": heading [rad]"), ("_mae_m", " error [m]")):
+        name = name.replace(short, words)
+    return _words(name.removesuffix("_m") + (" [m]" if name.endswith("_m") else ""))
 
 
 def _words(name: str) -> str:
@@ -241,17 +248,17 @@ def _protocol(result: Mapping[str, Any]) -> str:
     cells = result["protocol"]
     rows = []
     for name, paper in PAPER.items():
-        row = [_words(name), number(paper)]
+        row = [_cell(name), number(paper)]
         for mark in ("plain", "disturbed"):
             half = cells[mark].get(f"{name}_half")
             about = f" &plusmn; {half:.3f}" if half is not None else ""
             row += [number(cells[mark][name]) + about, verdict(name not in cells[f"worse_{mark}"])]
         rows.append(row)
     for name in ("height_mae_m", "drift_stand_m", "drift_squat_m"):
-        rows.append([_words(name), "", number(cells["plain"][name]), "", number(cells["disturbed"][name]), ""])
-    for name, paper_name in (("forward", "forward"), ("lateral", "lateral"), ("turn", "turn")):
-        settle = [number(cells[mark][f"{paper_name}_settle_m"]) for mark in ("plain", "disturbed")]
-        rows.append([f"{name}, settling phase alone [m]", "", settle[0], "", settle[1], ""])
+        rows.append([_cell(name), "", number(cells["plain"][name]), "", number(cells["disturbed"][name]), ""])
+    for name in PAIRS:
+        settle = [number(cells[mark][f"{name}_settle_m"]) for mark in ("plain", "disturbed")]
+        rows.append([f"{name}: settling phase alone [m]", "", settle[0], "", settle[1], ""])
     words = "5 s of one command, 10 s of settling; distance from goal speed x 5 s and heading error at the end, means "
     words += (
         "with half widths of 95 % intervals; sway of the centre of mass over 10 s. Disturbed: arm clips at 2.0x speed"
@@ -273,7 +280,11 @@ def _pushes(result: Mapping[str, Any]) -> str:
 
 
 def _origin(result: Mapping[str, Any]) -> str:
-    rows = [[_words(k), f"<code>{escape(str(v))}</code>"] for k, v in result["provenance"].items()]
+    shown = {
+        name: ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
+        for name, value in result["provenance"].items()
+    }
+    rows = [[_words(name), f"<code>{escape(value)}</code>"] for name, value in shown.items()]
     return _section("Where this comes from", table(["", ""], rows, numeric_from=2))
 
 

@@ -113,6 +113,8 @@ def from_above(
         drawn = " ".join(f"{a:.1f},{b:.1f}" for a, b in at if np.isfinite(a))
         lines.append(f'<polyline points="{drawn}" stroke="{COLOURS[0]}" stroke-width="1" opacity="0.55"/>')
         x, y = at[-1]
+        if not np.isfinite(at[-1]).all():
+            continue
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="{COLOURS[0]}"/>')
         if headings is not None:
             tip = at[-1] + 11 * np.array([np.cos(headings[robot]), -np.sin(headings[robot])])

@@ -26,6 +26,8 @@ CODEC = VideoCodec(crf=26, preset="veryfast", gop=25)
 BENCH = TrialConfig(num_robots=1, num_threads=1, arm_amplitude=0.6)
 """one robot with noise, delay and moving arms"""
 PUSH_S = 0.2
+FIXED_S = 60.0
+"""glide of a camera that stays where it is [s]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +58,10 @@ class Scene:
     shot: Shot
     note: str
     """in words"""
-    glide_s: float
-    """of the camera, as in `FilmConfig` [s]"""
     highlights_s: tuple[float, float]
     """span that a strip shows [s]"""
+    glide_s: float = 1.2
+    """of the camera, as in `FilmConfig` [s]"""
 
 
 def scenes(spec: RobotSpec) -> dict[str, Scene]:
@@ -72,18 +74,27 @@ def scenes(spec: RobotSpec) -> dict[str, Scene]:
 
     squat = (still, Act(seconds=2.5, height_m=low), Act(seconds=2.5, height_m=high))
     knock = Act(seconds=PUSH_S, height_m=stand, force_n=(150.0, 0.0))
-    push = (still, knock, replace(still, seconds=2.8), replace(knock, force_n=(0.0, 150.0)), replace(still, seconds=3))
-    standing, gliding = 60.0, 1.2
-    walk = (2.0, 3.4)
-    rows = (
-        ("forward", command(1, 0, 0), SIDE, "s_x = 1", gliding, walk),
-        ("side-step", command(0, 1, 0), FRONT, "s_y = 1, to its left", gliding, walk),
-        ("turn", command(0, 0, 1), FRONT, "s_psi = 1, to its left", standing, (1.0, 5.0)),
-        ("squat", squat, SIDE, f"height {low:.2f} m, then {high:.2f} m", standing, (1.0, 4.6)),
-        ("push recovery", push, SIDE, "150 N for 0.2 s from behind", standing, (1.0, 2.5)),
+    push = (
+        still,
+        knock,
+        replace(still, seconds=2.8),
+        replace(knock, force_n=(0.0, 150.0)),
+        replace(still, seconds=3.0),
     )
-    names = ("script", "shot", "note", "glide_s", "highlights_s")
-    return {name: Scene(**dict(zip(names, row))) for name, *row in rows}
+    return {
+        "forward": Scene(script=command(1, 0, 0), shot=SIDE, note="s_x = 1", highlights_s=(2.0, 3.4)),
+        "side-step": Scene(script=command(0, 1, 0), shot=FRONT, note="s_y = 1, to its left", highlights_s=(2.0, 3.4)),
+        "turn": Scene(
+            script=command(0, 0, 1), shot=FRONT, note="s_psi = 1, to its left", glide_s=FIXED_S, highlights_s=(1.0, 5.0)
+        ),
+        "squat": Scene(
+            script=squat, shot=SIDE, note=f"height {low:.2f} m, then {high:.2f} m", glide_s=FIXED_S,
+            highlights_s=(1.0, 4.6),
+        ),
+        "push recovery": Scene(
+            script=push, shot=SIDE, note="150 N for 0.2 s from behind", glide_s=FIXED_S, highlights_s=(1.0, 2.5)
+        ),
+    }  # fmt: skip
 
 
 def film(policy: Path, spec: RobotSpec, commands: Script, path: Path, config: FilmConfig = FilmConfig()) -> Trace:

@@ -34,7 +34,9 @@ MAX_BYTES = 512
 MIN_KEY = 32
 BAD, BUSY, NO_KEY = 1008, 1013, 4401
 """WebSocket close codes: refused message, somebody else drives, wrong key"""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src blob: data:; connect-src 'self'"
+INLINE = "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+POLICY = f"default-src 'none'; {INLINE}; img-src blob: data:; connect-src 'self'"
+"""what the page may load: itself"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ class PlayServer:
         self._driver = threading.Lock()
         self._server: Server = serve(
             self._drive, config.address, config.port, process_request=self._answer, max_size=MAX_BYTES,
-            compression=None, server_header=None, open_timeout=5, ping_interval=5, ping_timeout=5,
+            compression=None, server_header=None, open_timeout=5, ping_interval=5, ping_timeout=5, close_timeout=2,
         )  # fmt: skip
         self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="play-server", daemon=True)

@@ -171,10 +171,16 @@ def run_stage_tests(
     every = follow(trial, [script for script in scripts.values() for _ in range(each)], on_tick)
     end_s = STAND_S + WALK_S + SETTLE_S
     traces = {name: every.cut(0.0, end_s, slice(i * each, (i + 1) * each)) for i, name in enumerate(scripts)}
-    judge = _Judge(traces, limits, trial.goal_speed.tolist(), spec.height_range_m)
-    return StageResult(
-        tests=(*judge.walks(), judge.squat(), judge.stop()), gait={n: judge.gait[n] for n in DIRECTIONS}, traces=traces
-    )
+    return judge(traces, limits, trial.goal_speed.tolist(), spec.height_range_m)
+
+
+def judge(
+    traces: dict[str, Trace], limits: Limits, goal_speed: list[float], height_range_m: tuple[float, float]
+) -> StageResult:
+    """Measure what was seen against limits."""
+    one = _Judge(traces, limits, goal_speed, height_range_m)
+    gait = {name: one.gait[name] for name in DIRECTIONS}
+    return StageResult(tests=(*one.walks(), one.squat(), one.stop()), gait=gait, traces=traces)
 
 
 def scripts_of(spec: RobotSpec) -> dict[str, Script]:

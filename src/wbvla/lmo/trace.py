@@ -111,7 +111,7 @@ def _spread(script: Script, name: str, hz: float) -> np.ndarray:
 
 
 def _seen(trial: Trial, turned: np.ndarray, half: tuple[float, float]) -> dict[str, np.ndarray]:
-    feet = trial.layout.feet(trial.engine.output("sensordata"))
+    feet = trial.layout.feet(trial.engine.output("sensordata").cpu())
     sole = feet.position_w.numpy()
     return {
         "position_w": trial.position,
@@ -125,7 +125,7 @@ def _seen(trial: Trial, turned: np.ndarray, half: tuple[float, float]) -> dict[s
         "sole_mps": np.linalg.norm(feet.velocity_w.numpy()[:, :, :2], axis=2),
         "contact": feet.force.numpy() > CONTACT_N,
         "fallen": trial.fallen.copy(),
-        "qpos": trial.engine.state("qpos").numpy().copy(),
+        "qpos": trial.engine.state("qpos").cpu().numpy().copy(),
     }
 
 
