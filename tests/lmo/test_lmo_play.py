@@ -75,12 +75,15 @@ def drive(client: ClientConnection, keys: list[str], until, patience_s: float = 
 
 def closed_with(client: ClientConnection) -> int:
     """The code with which the server ends the connection."""
-    try:
+
+    def listen() -> None:
         while True:
             client.recv(timeout=10)
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code
+
+    with pytest.raises(ConnectionClosed) as caught:
+        listen()
+    assert caught.value.rcvd is not None
+    return caught.value.rcvd.code
 
 
 def test_keys_are_commands_and_silence_is_standing() -> None:
