@@ -5,8 +5,8 @@
 Budget of a run: 240 iterations, 5.9e6 steps: about 15 minutes of one core. Stages and fading help keep their order in
 that time. Variants: `full` (recipe x2-lmo); the paper's table (`no_direction`: without J_dir; `no_stage_2`;
 `no_stage_1`: the hardest stage from the first step on; `velocity`: the velocity interface); each curriculum left
-out (`no_assist`, `no_stall`, `no_feed_forward`); the other observations (`heading`, `clock`, `history`, `paper`). `full` and
-`velocity` run with all seeds, the others with the first.
+out (`no_assist`, `no_stall`, `no_feed_forward`); the other observations (`heading`, `clock`, `history`, `paper`).
+`full` and `velocity` run with all seeds, the others with the first.
 
 Each run is measured by the protocol of `lmo_protocol.py`, plain and disturbed; one that still needs help at the end of
 its budget is no controller and has no errors, only `help_left`. Runs are kept in FOLDER, finished ones are
