@@ -1,5 +1,7 @@
 """Training resumes to the bit, follows its curriculum and refuses what it cannot do."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,16 @@ from wbvla.lmo.checkpoint import read_checkpoint
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train, train_each
-from wbvla.recipes.lmo import tiny_lmo, x2_lmo, x2_lmo_paper
+from wbvla.recipes.lmo import (
+    g1_lmo,
+    tiny_lmo,
+    x2_lmo,
+    x2_lmo_clock,
+    x2_lmo_heading,
+    x2_lmo_history,
+    x2_lmo_paper,
+    x2_lmo_velocity,
+)
 
 TINY = replace(tiny_lmo(), stages=(Stage(start_iteration=0), Stage(start_iteration=3, push=0.5, max_delay=3)))
 
@@ -135,3 +146,23 @@ def test_rsl_rls_own_symmetry_gets_samples_and_their_mirror_images(tmp_path: Pat
     assert torch.equal(seen["policy"][16:], training.env.actor_mirror(obs["policy"]))
     assert torch.equal(learner.action_mirror(acted[16:]), actions)
     assert learner._both(training.env, None, None) == (None, None)
+
+
+@pytest.mark.parametrize("recipe", [g1_lmo, x2_lmo, x2_lmo_clock, x2_lmo_heading, x2_lmo_history, x2_lmo_velocity])
+def test_every_recipe_learns_in_its_hardest_stage(recipe: Callable[[], LmoConfig], tmp_path: Path) -> None:
+    """Small, but with everything on: all observations, both robots, lags, blows, bumps, pulls, torque noise."""
+    whole = recipe()
+    world = replace(whole.environment, num_worlds=8, num_threads=1)
+    stage = replace(whole.stages[-1], start_iteration=0)
+    learner = replace(whole.learner, horizon=6)
+    fade = replace(whole.fade, assist=0.0, feed_forward=0.0)
+    config = replace(whole, iterations=1, stages=(stage,), environment=world, learner=learner, fade=fade)
+    training = Training(config, tmp_path)
+    training.begin(None)
+    row = training.iterate()
+    assert all(math.isfinite(value) for value in row.values())
+    state = training.env.worlds
+    assert state.senses.abs().amax() > 0
+    assert training.env.engine.state("qfrc_applied").abs().amax() > 0
+    assert state.imu_lag.max() > 0
+    assert state.encoder_bias.abs().amax() > 0
