@@ -27,23 +27,33 @@ class Drive:
         self._effort = torch.tensor(effort, dtype=torch.float64)
 
     def disturb(self, worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
-        """Pushes, blows, pulls at the hands and torque noise of this tick."""
+        """Pushes, blows, pulls at the hands and torque noise of this tick; what the stage lacks stops at once.
+
+        Forces that a user put on robots with fixed commands are left alone.
+        """
         if stage.push > 0:
             push(self._engine, worlds, stage, config, dt_s, rng)
         wrench = self._engine.state("xfrc_applied")
         if any(stage.blow):
             strike(worlds, stage, config, dt_s, rng)
+        else:
+            worlds.blow.zero_()
         if any(stage.blow) or config.commands.resample:
             wrench[:, self._layout.root_body, :2] = worlds.blow[:, :2].to(wrench.dtype)
             wrench[:, self._layout.root_body, 2:5] = 0.0
             wrench[:, self._layout.root_body, 5] = worlds.blow[:, 2].to(wrench.dtype)
         if any(stage.pull):
             pull(worlds, stage, config, dt_s, rng)
+        else:
+            worlds.pull.zero_()
+        if any(stage.pull) or config.commands.resample:
             wrench[:, self._hands, :3] = worlds.pull.to(wrench.dtype)
+        torque = self._engine.state("qfrc_applied")
         if stage.torque_noise > 0:
-            torque = self._engine.state("qfrc_applied")
             share = 2 * torch.rand(len(torque), len(self._effort), generator=rng, device=rng.device) - 1
             torque[:, self._layout.qvel] = stage.torque_noise * share * self._effort
+        elif config.commands.resample:
+            torque.zero_()
 
     def help(self, wrench_w: Float[Tensor, "world 6"]) -> None:
         """A wrench on the root, on top of what disturbs it [N, N.m]."""

@@ -48,7 +48,7 @@ class EnvironmentConfig:
     blow_s: float = 0.2
     """length of a blow [s]"""
     randomize: bool = True
-    """draw plants, noise and pushes; off gives the nominal robot"""
+    """draw plants and errors of the encoders; off gives the nominal robot"""
     gyro_bias_radps: float = 0.005
     """half width of the gyro's bias about the vertical, for presets that integrate it [rad/s]"""
     encoder_bias_rad: float = 0.01

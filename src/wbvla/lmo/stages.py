@@ -19,7 +19,7 @@ class Stage:
     arm_amplitude: float = 0.5
     """share of the arm joints' range"""
     push: float = 0.3
-    """largest jump of the root velocity while walking, per axis [m/s, rad/s]"""
+    """largest jump of the root velocity while walking, per axis [m/s, rad/s]; 0: no pushes, standing neither"""
     stand_push: float = 0.3
     """the same while standing"""
     blow: tuple[float, float] = (0.0, 0.0)
