@@ -68,10 +68,10 @@ class Filming:
         return frames
 
     def _picture(self, env: LmoEnvironment) -> Frame:
-        qpos, world = env.engine.state("qpos")[0].numpy(), self._world
+        qpos, world = env.engine.state("qpos")[0].cpu().double().numpy(), self._world
         world.reset()
         world.data.qpos[:7] = qpos[:7]
-        world.data.qpos[world.qpos[self.spec.indices(env.layout.joint_names)]] = qpos[env.layout.qpos.numpy()]
+        world.data.qpos[world.qpos[self.spec.indices(env.layout.joint_names)]] = qpos[env.layout.qpos.cpu().numpy()]
         world.step(1)
         return self._renderer.render(world.data)["view"]
 

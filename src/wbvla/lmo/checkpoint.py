@@ -26,6 +26,8 @@ def save_checkpoint(
 ) -> None:
     """Weights, normalisers, optimiser, random states, curriculum, environment, simulator, observations."""
     tensors: dict[str, Tensor] = {"torch_rng": torch.get_rng_state()}
+    if env.device.type == "cuda":
+        tensors["cuda_rng"] = torch.cuda.get_rng_state(env.device)
     for name, model in (("actor", learner.actor), ("critic", learner.critic)):
         tensors |= {f"{name}.{key}": value for key, value in model.state_dict().items()}
     for index, slots in learner.ppo.optimizer.state_dict()["state"].items():
@@ -38,7 +40,7 @@ def save_checkpoint(
         "progress": asdict(env.progress),
         **notes,
     }
-    whole = {key: value.detach().contiguous().clone() for key, value in tensors.items()}
+    whole = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
     with replaced(path) as aside:
         save_file(whole, str(aside), metadata={"wbvla": json.dumps(meta)})
 
@@ -107,5 +109,7 @@ def load_checkpoint(path: Path, learner: Learner, env: LmoEnvironment) -> tuple[
     load_environment(env, part(tensors, "env."))
     env.progress = Progress(**meta["progress"])
     torch.set_rng_state(tensors["torch_rng"])
+    if env.device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["cuda_rng"], env.device)
     obs = part(tensors, "obs.")
-    return TensorDict(obs, batch_size=[len(obs["policy"])]), meta
+    return TensorDict(obs, batch_size=[len(obs["policy"])]).to(env.device), meta

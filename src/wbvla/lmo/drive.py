@@ -51,7 +51,7 @@ class Drive:
         torque = self._engine.state("qfrc_applied")
         if stage.torque_noise > 0:
             share = 2 * torch.rand(len(torque), len(self._effort), generator=rng, device=rng.device) - 1
-            torque[:, self._layout.qvel] = stage.torque_noise * share * self._effort
+            torque[:, self._layout.qvel] = (stage.torque_noise * share * self._effort).to(torque.dtype)
         elif config.commands.resample:
             torque.zero_()
 

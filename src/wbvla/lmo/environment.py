@@ -40,7 +40,7 @@ from wbvla.lmo.tally import Tally
 from wbvla.lmo.walks import end_walks, touch_down
 from wbvla.lmo.worlds import Progress, new_worlds, tensors_of
 from wbvla.robots.description import RobotSpec
-from wbvla.sim.engine_mujoco import MujocoEngine
+from wbvla.sim.engines import open_engine
 from wbvla.sim.mjcf import MjcfOptions
 
 CONTROL_HZ = 50.0
@@ -57,13 +57,19 @@ class LmoEnvironment:
         self, spec: RobotSpec, config: EnvironmentConfig, stage: Stage, options: MjcfOptions | None = None
     ) -> None:
         self.spec, self.config, self.stage = spec, config, stage
-        self.rng = Generator().manual_seed(config.seed)
+        self.device = torch.device(config.device)
+        self.rng = Generator(self.device).manual_seed(config.seed)
+        with self.device:  # constants and memory are made there; what a step draws follows `rng`
+            self._build(spec, options or training_options(spec))
+
+    def _build(self, spec: RobotSpec, options: MjcfOptions) -> None:
+        """Worlds, standing, each at an age of its own."""
+        config, stage = self.config, self.stage
         feels = needs_foot_forces(stage.apply(config.weights))
-        model = build_model(spec, options or training_options(spec), feels)
+        model = build_model(spec, options, feels)
         self.layout = Layout(spec, model)
-        self.engine = MujocoEngine(
-            model, config.num_worlds, config.num_threads, outputs=("sensordata", "actuator_force")
-        )
+        outputs = ("sensordata", "actuator_force")
+        self.engine = open_engine(config.engine, model, config.num_worlds, outputs, config.device, config.num_threads)
         self.substeps = round(1 / CONTROL_HZ / model.opt.timestep)
         self.dt_s = 1 / CONTROL_HZ
         if self.substeps % 2:
@@ -82,7 +88,8 @@ class LmoEnvironment:
         self.tally = Tally(config.num_worlds, self.dt_s)
         self._every = torch.arange(config.num_worlds)
         self.reset(self._every)
-        self.worlds.age[:] = torch.randint(0, int(0.9 * self.episode_ticks), (config.num_worlds,), generator=self.rng)
+        oldest, rng = int(0.9 * self.episode_ticks), self.rng
+        self.worlds.age[:] = torch.randint(0, oldest, (config.num_worlds,), generator=rng, device=rng.device)
         self.engine.step(1)
         self._sense()
         self.look()
@@ -118,7 +125,7 @@ class LmoEnvironment:
         drawn = np.tile([0.8, 1.0, 0.0, 0.0], (self.config.num_worlds, 1))
         if self.config.randomize:
             drawn = self.plants.draw(self.stage.plant, self.config.seed)
-        self.plant = torch.tensor(drawn, dtype=torch.float32)
+        self.plant = torch.tensor(drawn, dtype=torch.float32, device=self.device)
 
     def command(self, ids: Tensor) -> None:
         """New commands for some worlds."""
@@ -141,10 +148,10 @@ class LmoEnvironment:
         w, rng, num = self.worlds, self.rng, len(ids)
         for name, tensor in tensors_of(w).items():
             if name != "targets":
-                tensor[ids] = torch.zeros((), dtype=tensor.dtype)
+                tensor[ids] = 0
         self.command(ids)
         w.height[ids] = w.height_goal[ids]
-        w.delay[ids] = torch.randint(0, self.stage.max_delay + 1, (num,), generator=rng)
+        w.delay[ids] = torch.randint(0, self.stage.max_delay + 1, (num,), generator=rng, device=rng.device)
         if self.follower.keeps_heading:
             bias = self.config.gyro_bias_radps
             w.gyro_bias[ids] = uniform(-bias, bias, (num,), rng)
@@ -156,22 +163,23 @@ class LmoEnvironment:
         arms.command[ids] = start
         q = self.layout.default.repeat(num, 1)
         q[:, self.layout.lmo] = self.leg_reference(w.height[ids])
-        q[:, self.layout.lmo] += 0.03 * torch.randn(num, self.num_actions, generator=rng)
+        q[:, self.layout.lmo] += 0.03 * torch.randn(num, self.num_actions, generator=rng, device=rng.device)
         q[:, self.layout.arm] = start
         self.place(ids, q, uniform(-torch.pi, torch.pi, (num,), rng))
-        self.engine.state("qvel")[ids, :2] = uniform(-0.2, 0.2, (num, 2), rng).double()
+        qvel = self.engine.state("qvel")
+        qvel[ids, :2] = uniform(-0.2, 0.2, (num, 2), rng).to(qvel.dtype)
 
     def place(self, ids: Tensor, q: Float[Tensor, "n joint"], yaw: Float[Tensor, " n"]) -> None:
         """Put worlds at rest at the origin with these joints, just above the floor."""
         qpos, layout = self.engine.state("qpos"), self.layout
-        root = torch.zeros(len(ids), 7)
+        root = q.new_zeros(len(ids), 7)
         root[:, 2] = self.worlds.height[ids] + 0.003
         root[:, 3], root[:, 6] = torch.cos(yaw / 2), torch.sin(yaw / 2)
-        qpos[ids, :7] = root.double()
-        qpos[ids[:, None], layout.qpos] = q.double()
+        qpos[ids, :7] = root.to(qpos.dtype)
+        qpos[ids[:, None], layout.qpos] = q.to(qpos.dtype)
         for name in ("qvel", "qacc_warmstart", "xfrc_applied", "qfrc_applied"):
             self.engine.state(name)[ids] = 0.0
-        self.engine.state("ctrl")[ids[:, None], layout.ctrl] = q.double()
+        self.engine.state("ctrl")[ids[:, None], layout.ctrl] = q.to(qpos.dtype)
         self.worlds.targets[ids] = q[:, None]
 
     def _sense(self) -> None:
@@ -295,7 +303,7 @@ class LmoEnvironment:
         """Gait phase, filtered velocity, time since each foot was lifted, and leave to recover."""
         w, gait = self.worlds, self.config.gait
         moving = self._follow((w.flags.abs().amax(1) > 0) | (w.sbar.abs().amax(1) > gait.active_above))
-        start = 0.5 * torch.randint(0, 2, (self.config.num_worlds,), generator=self.rng).float()
+        start = 0.5 * torch.randint(0, 2, w.phase.shape, generator=self.rng, device=self.device).float()
         w.phase.copy_(advance_phase(w.phase, moving, w.moving, start, self.dt_s, gait))
         w.moving.copy_(moving)
         speed = torch.cat([self.velocity[:, :2], self.omega_z()[:, None]], dim=1)

@@ -63,6 +63,11 @@ class Learner:
 
     def __init__(self, env: LmoEnvironment, config: LearnerConfig, ranks: Ranks | None = None) -> None:
         self.config, self.ranks = config, ranks or Ranks()
+        with env.device:
+            self._build(env)
+
+    def _build(self, env: LmoEnvironment) -> None:
+        config = self.config
         self.mirrors = {"policy": env.actor_mirror, "critic": env.critic_mirror}
         self.action_mirror = action_mirror(env.spec)
         obs = env.observations()
@@ -76,13 +81,13 @@ class Learner:
             last.weight.mul_(config.last_layer_gain)
             last.bias.zero_()
             value.weight.mul_(0.1)
-        storage = RolloutStorage("rl", env.config.num_worlds, config.horizon, obs, [env.num_actions])
+        storage = RolloutStorage("rl", env.config.num_worlds, config.horizon, obs, [env.num_actions], str(env.device))
         self.ppo = PPO(
             self.actor, self.critic, storage,
             num_learning_epochs=1, num_mini_batches=config.minibatches, clip_param=config.clip, gamma=config.gamma,
             lam=config.gae_lambda, entropy_coef=env.stage.entropy, learning_rate=config.learning_rate,
             max_grad_norm=config.max_grad_norm, schedule="fixed", multi_gpu_cfg=self.ranks.for_ppo,
-            symmetry_cfg=self._augmentation(env),
+            symmetry_cfg=self._augmentation(env), device=str(env.device),
         )  # fmt: skip
         if self.ranks.world > 1:
             self.ppo.broadcast_parameters()

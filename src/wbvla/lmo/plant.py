@@ -123,8 +123,8 @@ class Layout:
         rows = self.default.new_zeros(num, size)
         rows[:, self._sensors["zaxis"][[2, 5]]] = 1.0
         rows[:, self._sensors["xaxis"][[0, 3]]] = 1.0
-        rows[:, self._sensors["pos"][1]] = 0.14
-        rows[:, self._sensors["pos"][4]] = -0.14
+        rows[:, self._sensors["pos"][1:2]] = 0.14
+        rows[:, self._sensors["pos"][4:5]] = -0.14
         return rows
 
 

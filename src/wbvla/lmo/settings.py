@@ -11,6 +11,7 @@ from wbvla.lmo.observation import PRESETS, NoiseConfig
 from wbvla.lmo.perturb import ArmConfig
 from wbvla.lmo.reward_frame import RewardScales
 from wbvla.lmo.rewards import RewardWeights
+from wbvla.sim.engines import check_engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,12 @@ class EnvironmentConfig:
 
     num_worlds: int = 1024
     """robots that learn at once"""
+    engine: str = "mujoco"
+    """physics: `mujoco` on CPU threads, or `warp` (mujoco-warp, extra `gpu`)"""
+    device: str = "cpu"
+    """of physics, environment and learning: `cpu`, or with `warp` `cuda:0`"""
     num_threads: int = 2
-    """CPU threads of the physics"""
+    """CPU threads of the engine `mujoco`"""
     seed: int = 1
     """of commands, plants, pushes and noise"""
     preset: str = "clock"
@@ -75,5 +80,6 @@ class EnvironmentConfig:
     """widths of the reward's terms"""
 
     def __post_init__(self) -> None:
+        check_engine(self.engine, self.device)
         if self.preset not in PRESETS:
             raise ConfigError(f"unknown observation preset {self.preset!r}; known: {', '.join(PRESETS)}")

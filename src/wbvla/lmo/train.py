@@ -131,8 +131,8 @@ class Training:
             self.env.progress.assist = self.env.progress.feed_forward = 0.0
             return
         for _ in range(self.config.learner.horizon):
-            noise = self.config.learner.initial_std * torch.randn(len(self.obs), self.env.num_actions)
-            self.obs, *_ = self.env.step(noise)
+            noise = torch.randn(len(self.obs), self.env.num_actions, device=self.env.device)
+            self.obs, *_ = self.env.step(self.config.learner.initial_std * noise)
             self.learner.warm_normalizers(self.obs)
         self.env.tally.drain()
 
