@@ -1,5 +1,6 @@
 """The check tells a controller that walks from one that does not, by figures worked out from its own traces."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from onnx import numpy_helper
 from wbvla.core.contract import open_artefact, write_artefact
 from wbvla.core.errors import ConfigError
 from wbvla.deploy.lmo import POLICY_FILE
+from wbvla.lmo.check import PARTS, CheckConfig, run_check
 from wbvla.lmo.check_page import render
 from wbvla.lmo.check_plots import Curve, from_above, over_time, ticks_of
 from wbvla.lmo.conditions import PAPER, plain, worse_than_paper
@@ -217,6 +219,20 @@ def test_page_shows_verdicts_and_needs_no_network(walker: StageResult) -> None:
     assert "nan" not in page
     for loads in ("http://", "https://", "<script", "<link", "url("):
         assert loads not in page.replace("http://www.w3.org/2000/svg", ""), loads
+
+
+@pytest.mark.slow
+def test_a_whole_check_leaves_a_page_its_figures_and_films(tmp_path: Path) -> None:
+    parts: list[tuple[str, int, int]] = []
+    config = CheckConfig(robots_each=1, num_threads=1)
+    stage = run_check(SHIPPED, SPEC, config, tmp_path, lambda name, done, of: parts.append((name, done, of)))
+    figures = json.loads((tmp_path / "check.json").read_text())
+    assert figures["stage_1"]["passed"] == stage.passed
+    assert set(figures["protocol"]) == {"plain", "disturbed", "worse_plain", "worse_disturbed"}
+    assert figures["protocol"]["plain"]["episodes"] == 9
+    assert (tmp_path / "index.html").read_text().count("<video") == 5
+    assert {p.name for p in tmp_path.glob("*.mp4")} == {row["file"] for row in figures["films"].values()}
+    assert {name for name, done, of in parts if done == of} == {*PARTS, "films"}
 
 
 def test_charts_bear_nothing_and_little() -> None:

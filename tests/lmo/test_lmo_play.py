@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from wbvla.core.errors import ConfigError
+from wbvla.core.errors import ConfigError, RenderError
 from wbvla.lmo.driven import DrivenConfig, DrivenRobot
 from wbvla.lmo.play import PlayConfig
 from wbvla.lmo.play_server import BAD, BUSY, MAX_BYTES, NO_KEY, PlayServer, ServerConfig, parse, read_key
-from wbvla.lmo.play_window import Switches
+from wbvla.lmo.play_window import Switches, has_display, show_window
 from wbvla.lmo.steer import SteerConfig, Steering
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
@@ -303,6 +304,15 @@ def test_what_is_no_way_to_show_is_refused() -> None:
         PlayConfig(show="hologram")
     assert PlayConfig().address == "127.0.0.1"
     assert ServerConfig().address == "127.0.0.1"
+
+
+def test_no_window_without_a_display(robot: DrivenRobot, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if sys.platform.startswith("linux"):
+        assert not has_display()
+        with pytest.raises(RenderError, match="--show browser"):
+            show_window(robot)
 
 
 def test_a_fallen_robot_lies_damped_until_it_starts_afresh() -> None:

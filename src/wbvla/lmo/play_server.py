@@ -35,7 +35,7 @@ MIN_KEY = 32
 BAD, BUSY, NO_KEY = 1008, 1013, 4401
 """WebSocket close codes: refused message, somebody else drives, wrong key"""
 INLINE = "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-POLICY = f"default-src 'none'; {INLINE}; img-src blob: data:; connect-src 'self'"
+POLICY = f"default-src 'none'; {INLINE}; img-src data:; connect-src 'self'"
 """what the page may load: itself"""
 
 
