@@ -15,8 +15,6 @@ from wbvla.lmo.train import CHECKPOINT
 from wbvla.recipes import lmo as lmo_recipes
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
-QUICK_ROBOTS = 4
-
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
@@ -28,7 +26,7 @@ class Check:
     robots_each: int = 16
     """robots per command"""
     quick: bool = False
-    """4 robots per command, whatever else is said"""
+    """4 robots per command whatever else is said, and films of 10 frames per second"""
     seed: int = 0
     out: Path = Path("runs/lmo_check")
     """folder of index.html, check.json and the films"""
@@ -58,7 +56,8 @@ class Export:
 
 def _check(options: Check, console: Console) -> int:
     policy, spec = options.policy or shipped_lmo(options.robot), load_robot(options.robot)
-    config = CheckConfig(robots_each=QUICK_ROBOTS if options.quick else options.robots_each, seed=options.seed)
+    size = {"robots_each": 4, "fps": 10} if options.quick else {"robots_each": options.robots_each}
+    config = CheckConfig(seed=options.seed, **size)
     bars: dict[str, TaskID] = {}
     with Progress(TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
 

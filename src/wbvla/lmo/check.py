@@ -32,8 +32,8 @@ class CheckConfig:
     """CPU threads of the physics"""
     seed: int = 0
     """of plants, noise, delays, arms and pushes"""
-    films: bool = True
-    """render the five skills"""
+    fps: int = 25
+    """of the films, a divisor of 50; 0: none are made [Hz]"""
 
 
 def run_check(
@@ -51,7 +51,7 @@ def run_check(
     on_part(PARTS[3], 0, 1)
     survived = pushes(policy, spec, replace(calm, num_robots=2 * each, arm_amplitude=1.0))
     on_part(PARTS[3], 1, 1)
-    films, facts = _films(policy, spec, folder, on_part) if config.films else ({}, {})
+    films, facts = _films(policy, spec, config.fps, folder, on_part) if config.fps else ({}, {})
     settings = load_lmo(policy, spec)[1]
     result: dict[str, Any] = {
         "robot": spec.name,
@@ -72,7 +72,7 @@ def run_check(
 
 
 def _films(
-    policy: Path, spec: RobotSpec, folder: Path, on_part: OnPart
+    policy: Path, spec: RobotSpec, fps: int, folder: Path, on_part: OnPart
 ) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
     """The skills as mp4, by name, and what to say about each."""
     films, facts = {}, {}
@@ -81,7 +81,8 @@ def _films(
         on_part("films", done, len(every))
         path = folder / f"{name.replace(' ', '_').replace('-', '_')}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        trace = film(policy, spec, scene.script, path, FilmConfig(shot=scene.shot, glide_s=scene.glide_s))
+        look = FilmConfig(fps=fps, shot=scene.shot, glide_s=scene.glide_s)
+        trace = film(policy, spec, scene.script, path, look)
         films[name] = path.read_bytes()
         facts[name] = {"file": path.name, "note": scene.note, "fell": bool(trace.fallen[-1, 0])}
     on_part("films", len(every), len(every))

@@ -17,7 +17,7 @@ from wbvla.lmo.export import build_onnx, contract_of
 from wbvla.lmo.plant import Layout
 from wbvla.lmo.trace import Act, Script, Trace, follow
 from wbvla.lmo.train import Training
-from wbvla.lmo.trial import Trial, TrialConfig
+from wbvla.lmo.trial import FULL, Trial, TrialConfig
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.camera import RenderConfig, Renderer
 
@@ -25,6 +25,8 @@ Frame = UInt8[np.ndarray, "height width 3"]
 CODEC = VideoCodec(crf=26, preset="veryfast", gop=25)
 BENCH = TrialConfig(num_robots=1, num_threads=1, arm_amplitude=0.6)
 """one robot with noise, delay and moving arms"""
+SOLID = replace(FULL, colliders=True)
+"""limbs meet the floor: who falls lies on it"""
 PUSH_S = 0.2
 FIXED_S = 60.0
 """glide of a camera that stays where it is [s]"""
@@ -112,7 +114,7 @@ def film(policy: Path, spec: RobotSpec, commands: Script, path: Path, config: Fi
 
 def run_one(policy: Path, spec: RobotSpec, commands: Script, seed: int = 0) -> tuple[Trial, Trace]:
     """One robot through a script."""
-    trial = Trial(policy, spec, replace(BENCH, seed=seed))
+    trial = Trial(policy, spec, replace(BENCH, seed=seed), SOLID)
     return trial, follow(trial, [commands])
 
 
