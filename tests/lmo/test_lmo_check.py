@@ -154,6 +154,7 @@ def test_lowest_corner_of_a_pitched_sole() -> None:
         normal_w=normal[None],
         forward_w=ahead[None],
         force=torch.zeros(1, 2),
+        force_w=None,
     )
     low = lowest_corner(feet, (0.085, 0.05))
     assert low[0, 0] == pytest.approx(0.05 - 0.085 * np.sin(0.1))

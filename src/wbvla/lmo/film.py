@@ -14,19 +14,19 @@ from wbvla.data.video import VideoCodec, VideoWriter
 from wbvla.deploy.lmo import POLICY_FILE
 from wbvla.lmo.dolly import FRONT, SIDE, Shot, refresh, roll_to, studio
 from wbvla.lmo.export import build_onnx, contract_of
-from wbvla.lmo.plant import Layout
+from wbvla.lmo.plant import FULL, Layout, PhysicsConfig
 from wbvla.lmo.trace import Act, Script, Trace, follow
 from wbvla.lmo.train import Training
-from wbvla.lmo.trial import FULL, Trial, TrialConfig
+from wbvla.lmo.trial import Trial, TrialConfig
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.camera import RenderConfig, Renderer
 
 Frame = UInt8[np.ndarray, "height width 3"]
 CODEC = VideoCodec(crf=26, preset="veryfast", gop=25)
-BENCH = TrialConfig(num_robots=1, num_threads=1, arm_amplitude=0.6)
-"""one robot with noise, delay and moving arms"""
-SOLID = replace(FULL, colliders=True)
+SOLID = PhysicsConfig(options=replace(FULL, colliders=True))
 """limbs meet the floor: who falls lies on it"""
+BENCH = TrialConfig(num_robots=1, num_threads=1, arm_amplitude=0.6, physics=SOLID)
+"""one robot with noise, delay and moving arms"""
 PUSH_S = 0.2
 FIXED_S = 60.0
 """glide of a camera that stays where it is [s]"""
@@ -114,7 +114,7 @@ def film(policy: Path, spec: RobotSpec, commands: Script, path: Path, config: Fi
 
 def run_one(policy: Path, spec: RobotSpec, commands: Script, seed: int = 0) -> tuple[Trial, Trace]:
     """One robot through a script."""
-    trial = Trial(policy, spec, replace(BENCH, seed=seed), SOLID)
+    trial = Trial(policy, spec, replace(BENCH, seed=seed))
     return trial, follow(trial, [commands])
 
 
@@ -178,11 +178,14 @@ def film_training(training: Training, path: Path, config: FilmConfig = FilmConfi
     Weights go through a temporary artefact to a robot of their own: the run, its worlds and random generators stay
     as they are.
     """
-    actor = {name: value.detach().cpu().clone() for name, value in training.learner.actor.state_dict().items()}
-    spec = training.env.spec
-    contract = contract_of(spec, training.config.environment)
     with tempfile.TemporaryDirectory(prefix="wbvla-film-") as folder:
-        artefact = Path(folder) / "lmo"
-        notes = {"iteration": training.iteration}
-        write_artefact(artefact, contract, notes, "An actor during its training.\n", {POLICY_FILE: build_onnx(actor)})
-        return film(artefact, spec, scenes(spec)["forward"].script, path, config)
+        policy, spec = artefact_of(training, Path(folder) / "lmo"), training.env.spec
+        return film(policy, spec, scenes(spec)["forward"].script, path, config)
+
+
+def artefact_of(training: Training, folder: Path) -> Path:
+    """The actor as it is now as an artefact to be measured: never to be shipped, for it may still lean on help."""
+    actor = {name: value.detach().cpu().clone() for name, value in training.learner.actor.state_dict().items()}
+    contract = contract_of(training.env.spec, training.config.environment)
+    files = {POLICY_FILE: build_onnx(actor)}
+    return write_artefact(folder, contract, {"iteration": training.iteration}, "An actor in training.\n", files).folder
