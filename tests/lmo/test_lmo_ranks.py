@@ -11,7 +11,7 @@ import torch
 from wbvla.core.errors import ConfigError
 from wbvla.core.metrics import read_metrics
 from wbvla.lmo.checkpoint import part, read_checkpoint
-from wbvla.lmo.ranks import join
+from wbvla.lmo.ranks import Ranks, join
 from wbvla.lmo.train import CHECKPOINT, METRICS
 
 
@@ -54,3 +54,10 @@ def test_half_an_environment_of_torchrun_is_refused(monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match="start with torchrun"):
         join()
+
+
+def test_each_rank_has_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert [Ranks(rank=r, world=8, local=r).device("cuda:0") for r in (0, 3, 5)] == ["cuda:0", "cuda:3", "cuda:1"]
+    assert Ranks(rank=1, world=2, local=1).device("cpu") == "cpu"
+    assert Ranks().device("cuda:2") == "cuda:2"

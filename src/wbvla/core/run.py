@@ -16,7 +16,18 @@ from wbvla.core.files import write_json
 
 Config = TypeVar("Config")
 
-TRACKED = ("numpy", "torch", "mujoco", "rsl-rl-lib", "transformers", "onnxruntime", "pyarrow", "av")
+TRACKED = (
+    "numpy",
+    "torch",
+    "mujoco",
+    "mujoco-warp",
+    "warp-lang",
+    "rsl-rl-lib",
+    "transformers",
+    "onnxruntime",
+    "pyarrow",
+    "av",
+)
 
 
 def plain(value: Any) -> Any:

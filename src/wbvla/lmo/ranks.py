@@ -39,6 +39,12 @@ class Ranks:
         """What `rsl_rl` wants to know; None when alone."""
         return {"global_rank": self.rank, "world_size": self.world} if self.world > 1 else None
 
+    def device(self, name: str) -> str:
+        """The device of this rank: of those of one kind (`cuda`, `cuda:0`) the one with its local number."""
+        if self.world == 1 or not name.startswith("cuda"):
+            return name
+        return f"cuda:{self.local % max(1, torch.cuda.device_count())}"
+
     def mean(self, values: Mapping[str, float]) -> dict[str, float]:
         """Mean of each number over all ranks; the same keys everywhere."""
         if self.world == 1:
@@ -55,8 +61,8 @@ class Ranks:
             dist.barrier()
 
 
-def join() -> Ranks:
-    """The ranks that `torchrun` started (one, without it); connects them by nccl with CUDA devices, else by gloo."""
+def join(device: str = "cpu") -> Ranks:
+    """The ranks that `torchrun` started (one, without it); connects them by nccl on CUDA devices, else by gloo."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks()
@@ -65,9 +71,9 @@ def join() -> Ranks:
         raise ConfigError(f"WORLD_SIZE is {world}, but {', '.join(missing)} is not set; start with torchrun")
     local = int(os.environ["LOCAL_RANK"])
     if not dist.is_initialized():
-        if torch.cuda.is_available():
+        if device.startswith("cuda"):
             torch.cuda.set_device(local % torch.cuda.device_count())
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return Ranks(rank=dist.get_rank(), world=dist.get_world_size(), local=local)
 
 

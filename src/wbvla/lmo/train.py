@@ -100,7 +100,8 @@ class Training:
         self.config, self.folder, self.ranks = config, folder, ranks or Ranks()
         torch.set_num_threads(config.torch_threads)
         torch.manual_seed(config.seed + self.ranks.apart)
-        world = replace(config.environment, seed=config.environment.seed + self.ranks.apart)
+        world = config.environment
+        world = replace(world, seed=world.seed + self.ranks.apart, device=self.ranks.device(world.device))
         self.env = LmoEnvironment(load_robot(config.robot), world, config.stages[0])
         self.env.progress.assist, self.env.progress.feed_forward = config.fade.assist, config.fade.feed_forward
         self.learner = Learner(self.env, config.learner, self.ranks)
@@ -240,7 +241,7 @@ def train(
         watch: called after each iteration with the live run, to film it; must leave the run as it is.
         warm_start: checkpoint whose weights and statistics to start from (a fresh schedule; not a resume).
     """
-    ranks = join()
+    ranks = join(config.environment.device)
     training = Training(config, folder, ranks)
     training.begin(warm_start)
     log = MetricLog(folder / METRICS, keep_below_step=training.iteration + 1) if ranks.first else None
