@@ -67,3 +67,36 @@ def test_nan_is_passed_over() -> None:
     assert odometry.off_place(np.array([False]), np.ones(3)).tolist() == [False]
     odometry.reset()
     assert not odometry.course.any()
+
+
+def stand(odometry: Odometry, seconds: float, bias: float, rng: np.random.Generator, noise: float = 0.004) -> None:
+    """A robot on planted feet, seen through a biased gyro and noisy encoders."""
+    for _ in range(round(seconds * 50)):
+        advance(odometry, rng.normal(0, noise, (1, NUM)), gyro=bias + rng.normal(0, 0.005))
+        odometry.off_place(np.array([False]), np.zeros(3))
+
+
+def test_a_stand_finds_the_gyros_bias_and_the_heading_stays() -> None:
+    for seed, bias in enumerate((0.005, -0.008, 0.0)):
+        odometry, rng = Odometry(SPEC, CourseConfig(limit=(9.0, 9.0, 9.0)), 1, 50.0), np.random.default_rng(seed)
+        stand(odometry, 8.0, bias, rng)
+        assert abs(odometry.bias.value[0] - bias) < 0.001
+        odometry.reset()
+        before = odometry.bias.value[0]
+        for _ in range(500):  # 10 s of walking straight: the heading drifts by what is left of the bias only
+            advance(odometry, np.zeros((1, NUM)), gyro=bias, walking=True)
+            odometry.off_place(np.array([True]), np.ones(3))
+        assert abs(odometry.course[0, 2]) < 0.015
+        assert odometry.bias.value[0] == before
+
+
+def test_a_slip_is_no_bias_and_no_bias_is_beyond_reason() -> None:
+    odometry, rng = Odometry(SPEC, CourseConfig(), 1, 50.0), np.random.default_rng(0)
+    stand(odometry, 6.0, 0.0, rng)
+    for _ in range(5):  # feet and body turn together by 0.3 rad
+        advance(odometry, np.zeros((1, NUM)), gyro=3.0)
+        odometry.off_place(np.array([False]), np.zeros(3))
+    stand(odometry, 6.0, 0.0, rng)
+    assert abs(odometry.bias.value[0]) < 0.001
+    stand(odometry, 20.0, 0.2, rng)
+    assert abs(odometry.bias.value[0]) <= 0.02

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from wbvla.core.course import CourseConfig, advance_course, keeps_stepping, level_feet, limit_course, yaw_rate
+from wbvla.deploy.gyro_bias import GyroBias
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.kinematics import SoleChain
 
@@ -17,6 +18,8 @@ class Odometry:
     def __init__(self, spec: RobotSpec, config: CourseConfig, num_robots: int, rate_hz: float) -> None:
         self._soles, self._config, self._dt_s = SoleChain(spec), config, 1.0 / rate_hz
         self._num = num_robots
+        self.bias = GyroBias(num_robots)
+        """of the gyro; a property of the robot, so `reset` keeps it"""
         self.reset()
 
     def reset(self) -> None:
@@ -26,6 +29,7 @@ class Odometry:
         self._gravity: Float[np.ndarray, "world 3"] | None = None
         self._feet: Float[np.ndarray, "world 2 3"] | None = None
         self._walking: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
+        self._standing: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
 
     def advance(
         self,
@@ -44,7 +48,9 @@ class Odometry:
         gravity = self._gravity = blend / np.linalg.norm(blend, axis=-1, keepdims=True)
         feet = level_feet(self._soles(q), gravity)
         before = feet if self._feet is None else self._feet
-        turn = (yaw_rate(gyro_b, gravity), reference)
+        rate = yaw_rate(gyro_b, gravity)
+        self.bias.advance(self._standing & ~walking, rate, feet, self._dt_s)
+        turn = (rate - self.bias.value, reference)
         course = limit_course(advance_course(self.course, feet, before, turn, self._dt_s), self._config)
         fresh = walking & ~self._walking
         self.course = np.where(fresh[:, None], np.zeros_like(course), course)
@@ -53,5 +59,7 @@ class Odometry:
     def off_place(
         self, moving: Bool[np.ndarray, " world"], keeps: Float[np.ndarray, "3"]
     ) -> Bool[np.ndarray, " world"]:
-        """Which standing robots should step back to their place."""
-        return keeps_stepping(self.course * keeps, moving, self._config)
+        """Which standing robots should step back to their place; those that stay are the ones that stand."""
+        stepping = np.asarray(keeps_stepping(self.course * keeps, moving, self._config))
+        self._standing = ~stepping & ~self._walking
+        return stepping
