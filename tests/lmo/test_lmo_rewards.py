@@ -169,6 +169,7 @@ BY_HAND: dict[str, tuple[dict[str, Any], Sequence[float]]] = {
     "drift": ({"moving": [True, False], "error_filtered": [[0.1, -0.2, 0.3]] * 2}, [0.0, 0.6]),
     "direction": ({"moving": [False, True], "heading_error": [-0.4, -0.4]}, [0.0, 0.4]),
     # .5 m and half of .2 rad
+    "arrived": ({"course": [[0.0, 0.0, 0.0], [0.0, 0.06, 0.1]]}, [1.0, 0.1353]),
     "place": ({"course": [[0.0, 0.0, 0.0], [0.3, 0.4, -0.2]]}, [0.0, 0.6]),
     # .8 - .3 = .5; 4 * .25 = 1; what the shaped reference says is of no matter
     "forward": (

@@ -18,8 +18,8 @@ OUTLIER = 0.06
 class GyroBias:
     """Bayesian straight line, one per robot: integrated gyro minus turn by the feet = bias * time + offset + noise.
 
-    While both feet are planted the line between the soles turns, seen from the root, against the root's own turning. Each
-    stand gives a slope of precision S_tt / noise^2; it is joined with what earlier stands have told.
+    While both feet are planted the line between the soles turns, seen from the root, against the root's own turning.
+    Each stand gives a slope of precision S_tt / noise^2; it is joined with what earlier stands have told.
     """
 
     def __init__(self, num_robots: int) -> None:

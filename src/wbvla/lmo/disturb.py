@@ -2,7 +2,7 @@
 
 import mujoco
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
 from wbvla.lmo.commands import uniform
@@ -18,8 +18,7 @@ PLANAR = (0, 1, 5)
 
 def push(engine: Engine, worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
     """Now and then a jump of the root velocity; a standing robot may step for a while after it."""
-    num = engine.num_worlds
-    hit = (torch.rand(num, generator=rng, device=rng.device) < dt_s / config.push_every_s).nonzero()[:, 0]
+    hit = _hit(worlds, dt_s / config.push_every_s, rng)
     size = torch.where(worlds.moving[hit], stage.push, stage.stand_push)[:, None]
     kick = size * uniform(-1.0, 1.0, (len(hit), 3), rng)
     qvel = engine.state("qvel")
@@ -29,10 +28,9 @@ def push(engine: Engine, worlds: Worlds, stage: Stage, config: EnvironmentConfig
 
 def strike(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
     """Blows begin at random, in any direction, up to the stage's force [N] and yaw torque [N.m]; each ends."""
-    num = len(worlds.blow_left_s)
     worlds.blow_left_s -= dt_s
     worlds.blow[worlds.blow_left_s <= 0] = 0.0
-    hit = (torch.rand(num, generator=rng, device=rng.device) < dt_s / config.push_every_s).nonzero()[:, 0]
+    hit = _hit(worlds, dt_s / config.push_every_s, rng)
     angle, size = uniform(-torch.pi, torch.pi, (len(hit),), rng), uniform(0.0, stage.blow[0], (len(hit),), rng)
     twist = uniform(-stage.blow[1], stage.blow[1], (len(hit),), rng)
     worlds.blow[hit] = torch.stack([size * torch.cos(angle), size * torch.sin(angle), twist], dim=1)
@@ -42,16 +40,21 @@ def strike(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float,
 
 def pull(worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
     """Forces on the hands begin at random and end: of both together (a cart, a box) or of each its own."""
-    num = len(worlds.pull_left_s)
     worlds.pull_left_s -= dt_s
     worlds.pull[worlds.pull_left_s <= 0] = 0.0
-    hit = (torch.rand(num, generator=rng, device=rng.device) < dt_s / config.push_every_s).nonzero()[:, 0]
+    hit = _hit(worlds, dt_s / config.push_every_s, rng)
     flat, up = stage.pull
     force = uniform(-1.0, 1.0, (len(hit), 2, 3), rng) * torch.tensor([flat, flat, up], device=rng.device)
     together = torch.rand(len(hit), generator=rng, device=rng.device) < 0.5
     force[together, 1] = force[together, 0]
     worlds.pull[hit] = force
     worlds.pull_left_s[hit] = uniform(*config.pull_s, (len(hit),), rng)
+
+
+def _hit(worlds: Worlds, chance: float, rng: Generator) -> Int[Tensor, " hit"]:
+    """Worlds that something begins in; never the calm ones."""
+    drawn = torch.rand(len(worlds.calm), generator=rng, device=rng.device) < chance
+    return (drawn & ~worlds.calm).nonzero()[:, 0]
 
 
 class Bumps:
@@ -76,7 +79,8 @@ class Bumps:
         """New bumps under the feet that have just been lifted; `lifted` is where they are up now."""
         fresh = lifted & ~worlds.lifted
         worlds.lifted.copy_(lifted)
-        drawn = uniform(-0.5, 0.5, tuple(worlds.bumps.shape), rng) * stage.bumps_m
+        size = stage.bumps_m * (~worlds.calm)[:, None, None]
+        drawn = uniform(-0.5, 0.5, tuple(worlds.bumps.shape), rng) * size
         worlds.bumps.copy_(torch.where(fresh[:, :, None], drawn, worlds.bumps))
         self.put(worlds)
 

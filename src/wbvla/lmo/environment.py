@@ -156,6 +156,7 @@ class LmoEnvironment:
             bias = self.config.gyro_bias_radps
             w.gyro_bias[ids] = uniform(-bias, bias, (num,), rng)
         self.senses.draw(ids, w, self.stage, rng)
+        w.calm[ids] = torch.rand(num, generator=rng, device=self.rng.device) < self.stage.calm_share
         w.sensors[ids] = self.layout.neutral_sensors(num, w.sensors.shape[1])
         self.arms.retarget(ids, self.stage.arm_amplitude, self.stage.home_share, rng)
         arms = self.arms.state

@@ -43,6 +43,8 @@ class RewardScales:
     """steps shorter than this cost, longer ones pay (legged_gym) [s]"""
     force_limit: float = 1.2
     """force on one foot beyond which it costs, in body weights (our reading) [-]"""
+    arrived: tuple[float, float] = (0.06, 0.10)
+    """off the intended way by this counts as nearly there: distance [m], heading [rad]"""
     fall: float = 2.0
     """paid once at a fall"""
 

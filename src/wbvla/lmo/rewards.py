@@ -48,6 +48,7 @@ class RewardWeights:
     drift: float = -1.0
     direction: float = -1.0
     place: float = -2.0
+    arrived: float = 0.0
     forward: float = 0.0
     lateral: float = 0.0
     turn: float = 0.0
@@ -215,6 +216,13 @@ def direction(f: Frame) -> Reward:
     return f.heading_error.abs() * f.moving
 
 
+def arrived(f: Frame) -> Reward:
+    """exp(-(|e_x, e_y| / s)^2 - (e_psi / s_psi)^2) off the intended way: pays for the last centimetres."""
+    distance, heading = f.scales.arrived
+    off = (f.course[:, :2] ** 2).sum(1) / distance**2 + f.course[:, 2] ** 2 / heading**2
+    return torch.exp(-off)
+
+
 def place(f: Frame) -> Reward:
     """|e_x, e_y| + |e_psi| / 2 off the intended way: what tracking of velocities alone adds up to."""
     return f.course[:, :2].norm(dim=1) + 0.5 * f.course[:, 2].abs()
@@ -225,7 +233,7 @@ TERMS: dict[str, Callable[[Frame], Reward]] = {
     for term in (
         track_x, track_y, track_yaw, raw_linear, raw_yaw, height, gait, swing, alive, orientation, vertical_speed,
         roll_pitch_rate, slip, sole_flat, foot_yaw, foot_distance, pose, action_rate, action_jerk, torque,
-        joint_speed, joint_limits, still, stand_action, drift, direction, place,
+        joint_speed, joint_limits, still, stand_action, drift, direction, place, arrived,
         published.forward, published.lateral, published.turn, published.height_squared, published.height_absolute,
         published.vertical_speed_tall, published.joint_acceleration, published.roll_action,
         published.stand_contact, published.hip_deviation, published.ankle_deviation, published.knee_squat,

@@ -60,7 +60,7 @@ class EnvironmentConfig:
     """half width of the constant errors of the leg encoders [rad]"""
     pull_s: tuple[float, float] = (0.5, 3.0)
     """how long a force on the hands lasts [s]"""
-    odometry_noise_m: float = 0.004
+    odometry_noise_m: float = 0.002
     """deviation of the soles' places as the joints tell them, per tick [m]"""
     shaping: Shaping = field(default_factory=Shaping)
     """how flags become a reference velocity"""

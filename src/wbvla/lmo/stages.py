@@ -24,6 +24,8 @@ class Stage:
     """the same while standing"""
     blow: tuple[float, float] = (0.0, 0.0)
     """largest horizontal force [N] and yaw torque [N.m] of blows on the root, as often as pushes"""
+    calm_share: float = 0.0
+    """episodes without pushes, blows, pulls and bumps: where the last centimetres are learned [-]"""
     bumps_m: float = 0.0
     """unevenness of the ground, from lowest to highest [m]"""
     max_delay: int = 1

@@ -73,6 +73,8 @@ class Worlds:
     """feet that are well off the ground"""
     bumps: Float[Tensor, "world 2 corner"]
     """unevenness under each corner of the soles, up is positive [m]"""
+    calm: Bool[Tensor, " world"]
+    """nothing pushes, strikes or pulls, and the ground is flat, until the next reset"""
     blow: Float[Tensor, "world 3"]
     """force along x and y of the world [N] and yaw torque [N.m] on the root"""
     blow_left_s: Float[Tensor, " world"]
@@ -95,7 +97,7 @@ def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int, past: 
         "pull": (2, 3), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
         "sensors": (num_sensors,),
     }  # fmt: skip
-    kinds: dict[str, torch.dtype] = dict.fromkeys(("moving", "walking", "lifted", "on_walk"), torch.bool)
+    kinds: dict[str, torch.dtype] = dict.fromkeys(("moving", "walking", "lifted", "on_walk", "calm"), torch.bool)
     kinds |= dict.fromkeys(("age", "delay", "imu_lag", "joint_lag"), torch.long)
     return Worlds(
         **{

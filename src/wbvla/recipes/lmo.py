@@ -8,6 +8,7 @@ from wbvla.lmo.commands import VELOCITY
 from wbvla.lmo.learner import LearnerConfig
 from wbvla.lmo.perturb import ArmConfig
 from wbvla.lmo.randomize import CENTRED, UNEVEN
+from wbvla.lmo.rewards import RewardWeights
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig
@@ -20,35 +21,38 @@ STAGES = (
         any_height_share=0.2, smoothness=1.5, stillness=1.5,
     ),
     Stage(
-        start_iteration=575, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
+        start_iteration=500, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
         any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.001, plant=CENTRED,
         smoothness=2.0, stillness=2.0,
     ),
     Stage(
-        start_iteration=725, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
+        start_iteration=640, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
         any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.3, plant=CENTRED,
         smoothness=2.0, stillness=3.0,
     ),
     Stage(
-        start_iteration=950, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
+        start_iteration=760, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
         any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.006, max_std=0.2, plant=CENTRED,
         smoothness=3.0, stillness=3.0,
     ),
 )  # fmt: skip
 """Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag."""
 ROUGH: tuple[dict[str, Any], ...] = (
-    {},
-    {"blow": (60.0, 10.0), "bumps_m": 0.01, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.02, "pull": (10.0, 10.0)},
+    {"calm_share": 0.3},
     {
-        "blow": (120.0, 20.0), "bumps_m": 0.015, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.03,
+        "calm_share": 0.5, "blow": (60.0, 10.0), "bumps_m": 0.01, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.02,
+        "pull": (10.0, 10.0),
+    },
+    {
+        "calm_share": 0.5, "blow": (120.0, 20.0), "bumps_m": 0.015, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.03,
         "pull": (15.0, 15.0), "plant": UNEVEN,
     },
     {
-        "blow": (160.0, 30.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 1, "torque_noise": 0.03,
+        "calm_share": 0.5, "blow": (160.0, 30.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 1, "torque_noise": 0.03,
         "pull": (20.0, 15.0), "plant": UNEVEN,
     },
     {
-        "blow": (190.0, 35.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 2, "torque_noise": 0.05,
+        "calm_share": 0.5, "blow": (190.0, 35.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 2, "torque_noise": 0.05,
         "pull": (25.0, 20.0), "plant": UNEVEN,
     },
 )  # fmt: skip
@@ -60,10 +64,10 @@ ARMS = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
 
 
 def controller(robot: str, preset: str) -> LmoConfig:
-    """The whole curriculum for any robot and observation: 27e6 steps, under an hour on 2 CPU cores."""
-    environment = EnvironmentConfig(preset=preset, shaping=SHAPING, arms=ARMS)
+    """The whole curriculum for any robot and observation: 21e6 steps, under an hour on 2 CPU cores."""
+    environment = EnvironmentConfig(preset=preset, shaping=SHAPING, arms=ARMS, weights=RewardWeights(arrived=1.5))
     stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH))
-    return LmoConfig(robot=robot, iterations=1100, environment=environment, stages=stages)
+    return LmoConfig(robot=robot, iterations=860, environment=environment, stages=stages)
 
 
 @recipes.register("x2-lmo")
