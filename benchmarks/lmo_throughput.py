@@ -7,7 +7,8 @@ worlds, its networks and epochs) on 2 threads, at its first stage, rounds interl
 `physics_sps` steps the engine from states of the running task, without anything else; `env_sps` runs the environment
 under random actions; `train_sps` is a whole iteration, rollout and update. `share_*`: where an iteration's time goes.
 
-With an accelerator the same at 4096 and 16384 worlds on engine `warp` (`gpu`); without one it says why not.
+With an accelerator the same at 4096 and 16384 worlds on engine `warp` (`gpu`), where shares of an iteration say only
+when work was handed over; without one it says why not.
 
 Peers (`sh benchmarks/peers/setup.sh FOLDER` makes their environments): mjlab 1.6.0 and UniLab 1.5.2 on the same G1
 MJCF (`benchmarks/peers/g1_model.py`: 29 joints, eight sole spheres), 512-256-128 networks with normalisers, 24 ticks
@@ -47,6 +48,7 @@ from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig, Training
 from wbvla.recipes.lmo import x2_lmo
 from wbvla.robots.platforms import load_robot
+from wbvla.sim.engines import WARP
 
 TARGET_SPS = 12000.0
 GPU_WORLDS = (4096, 16384)
@@ -101,15 +103,22 @@ def sharing(training: Training):
         clock.unwrap()
 
 
+def now(device: str) -> float:
+    """Clock [s] once the device has done what it was told."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def physics_round(env: LmoEnvironment, ticks: int) -> float:
     """Env-steps per second of the engine alone, from where the worlds are; they are put back."""
     before, spent = env.engine.snapshot(), 0.0
     for tick in range(ticks):
         if tick % 5 == 0:
             env.engine.restore(before)
-        began = time.perf_counter()
+        began = now(env.config.device)
         env.engine.step(env.substeps)
-        spent += time.perf_counter() - began
+        spent += now(env.config.device) - began
     env.engine.restore(before)
     return env.config.num_worlds * ticks / spent
 
@@ -117,11 +126,11 @@ def physics_round(env: LmoEnvironment, ticks: int) -> float:
 def environment_round(training: Training, ticks: int) -> float:
     """Env-steps per second of the environment under the actions of the untrained policy's spread."""
     env = training.env
-    actions = 0.3 * torch.randn(ticks, env.config.num_worlds, env.num_actions)
-    began = time.perf_counter()
+    actions = 0.3 * torch.randn(ticks, env.config.num_worlds, env.num_actions, device=env.device)
+    began = now(env.config.device)
     for action in actions:
         training.obs, *_ = env.step(action)
-    return env.config.num_worlds * ticks / (time.perf_counter() - began)
+    return env.config.num_worlds * ticks / (now(env.config.device) - began)
 
 
 def own_speed(config: LmoConfig, rounds: int) -> dict[str, Any]:
@@ -136,9 +145,9 @@ def own_speed(config: LmoConfig, rounds: int) -> dict[str, Any]:
             seen["physics_sps"].append(physics_round(training.env, config.learner.horizon))
             seen["env_sps"].append(environment_round(training, config.learner.horizon))
             with sharing(training) as clock:
-                began = time.perf_counter()
+                began = now(config.environment.device)
                 training.iterate()
-                whole = time.perf_counter() - began
+                whole = now(config.environment.device) - began
             seen["train_sps"].append(training.steps_per_iteration / whole)
             for label, seconds in clock.seconds.items():
                 shares[label] = shares.get(label, 0.0) + seconds / whole / rounds
@@ -148,16 +157,13 @@ def own_speed(config: LmoConfig, rounds: int) -> dict[str, Any]:
 
 
 def gpu_speed(recipe: LmoConfig, rounds: int) -> dict[str, Any]:
-    """The same on engine `warp` at the sizes of a GPU; a reason where it cannot run."""
+    """The same on engine `warp` at the sizes of a GPU; a reason where there is none."""
     if not torch.cuda.is_available():
         return {"gpu": None, "gpu_reason": "not run: this machine has no accelerator"}
-    rows: dict[str, Any] = {}
+    rows = {}
     for worlds in GPU_WORLDS:
-        try:
-            environment = replace(recipe.environment, num_worlds=worlds, engine="warp", device="cuda:0")
-            rows[str(worlds)] = own_speed(replace(recipe, environment=environment), rounds)
-        except (TypeError, ConfigError) as error:
-            return {"gpu": None, "gpu_reason": f"not run: {error}"}
+        environment = replace(recipe.environment, num_worlds=worlds, engine=WARP, device="cuda:0")
+        rows[str(worlds)] = own_speed(replace(recipe, environment=environment), rounds)
     return {"gpu": rows, "gpu_device": torch.cuda.get_device_name(0)}
 
 

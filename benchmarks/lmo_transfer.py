@@ -7,9 +7,10 @@ One change at a time against `nominal` (full model, pyramidal cones, implicitfas
 masses and inertias -20 and +20 %; 40 ms more actuation delay; box feet; the sole spheres of the G1 (half the width) and
 the vendor's twelve; ground of random bumps of 0 to 2 cm: a height field with a grid of 10 cm, four seeds, and of 20 cm.
 
-On a height field MuJoCo gives small spheres false contact normals where they cross an inner edge of the grid: on
-spheres of 5 mm as many robots fall on a field of 0.2 mm as on one of 2 cm. So the robot wears a flat pad of 2 cm in the
-place of each sphere there, or box feet; `field_flat` is the control, the same field with 0.2 mm.
+On a height field MuJoCo gives small geometries false contact normals where they cross an inner edge of the grid: with
+sole spheres of 5 mm as many robots fall on a field of 0.2 mm as on one of 2 cm. So the robot wears box feet there, which
+walk on a field of 0.2 mm as on a plane: compare `field_flat` with `feet_box`. `bumps_2cm_pads` has a square of 2 cm in the
+place of each sphere instead, with a remainder of that fault.
 
 Per variant 96 robots of the protocol (2 s, 5 s of one of six commands, 10 s of settling) and 100 episodes of 20 s of
 random commands, arms at full amplitude, plants, noise and 0-20 ms delay as in `lmo_random.py`. `fall_rate` is over
@@ -60,7 +61,7 @@ def variants(spec: RobotSpec, config: TrialConfig) -> dict[str, TrialConfig]:
     def options(**changes: Any) -> TrialConfig:
         return physics(options=replace(FULL, **changes))
 
-    def field(seed: int = 0, soles: str = "pads", **changes: float) -> TrialConfig:
+    def field(seed: int = 0, soles: str = "box", **changes: float) -> TrialConfig:
         ground = replace(GroundConfig(unevenness_m=0.02, seed=seed), **changes)
         return replace(physics(ground=ground, options=replace(FULL, soles=soles)), scatter_m=4.0)
 
@@ -85,7 +86,7 @@ def variants(spec: RobotSpec, config: TrialConfig) -> dict[str, TrialConfig]:
         table["feet_vendor_spheres"] = physics(body=other_soles(spec, X2_VENDOR_SOLES))
     table["field_flat"] = field(unevenness_m=0.0002)
     table |= {f"bumps_2cm_seed{seed}": field(seed) for seed in range(4)}
-    table["bumps_2cm_box_feet"] = field(soles="box")
+    table["bumps_2cm_pads"] = field(soles="pads")
     table["bumps_2cm_grid20cm"] = field(cell_m=0.2)
     return table
 

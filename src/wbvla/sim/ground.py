@@ -73,4 +73,4 @@ class Ground:
         corner = self._heights
         near = (1 - u) * corner[row, col] + u * corner[row, col + 1]
         far = (1 - u) * corner[row + 1, col] + u * corner[row + 1, col + 1]
-        return (1 - v) * near + v * far
+        return np.asarray((1 - v) * near + v * far)
