@@ -20,7 +20,8 @@ from wbvla.recipes.lmo import tiny_lmo
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
 SPEC = load_robot("agibot_x2")
-CONFIG = replace(tiny_lmo(), stages=(Stage(start_iteration=0, push=0.0, max_delay=0),))
+TINY = replace(tiny_lmo(), stages=(Stage(start_iteration=0, push=0.0, max_delay=0),))
+CONFIG = replace(TINY, environment=replace(TINY.environment, encoder_bias_rad=0.0))
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def _of_file(source: Path, spec: RobotSpec, length_s: float, rate_hz: float) -> 
 def _of_dataset(source: Path, spec: RobotSpec, length_s: float) -> Float[np.ndarray, "clip key arm"]:
     reader = Dataset(source)
     try:
-        known = list(reader.features[ACTION].names) if ACTION in reader.features else []
+        known = list(reader.features[ACTION].names or ()) if ACTION in reader.features else []
         wanted = [f"{name}.target_rad" for name in spec.arm_joints]
         if not set(wanted) <= set(known):
             raise DataError(f"{source} has no arm targets of {spec.name}; its action holds {', '.join(known[:20])}")

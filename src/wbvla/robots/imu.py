@@ -41,7 +41,7 @@ class ImuChain:
             q: angles of all joints in `spec.joint_names` order [rad].
         """
         for fixed, axis, column in self._chain:
-            vector_b = quat_rotate(fixed, _turned(vector_b, axis, q[column]))
+            vector_b = quat_rotate(fixed, _turned(vector_b, axis, float(q[column])))
         return vector_b
 
     def rate_to_root(
@@ -49,7 +49,7 @@ class ImuChain:
     ) -> Float[np.ndarray, "3"]:
         """Angular velocity of the root link in its own frame [rad/s] from the IMU's, joint angles and joint speeds."""
         for fixed, axis, column in self._chain:
-            omega_b = quat_rotate(fixed, _turned(omega_b, axis, q[column]) - dq[column] * axis)
+            omega_b = quat_rotate(fixed, _turned(omega_b, axis, float(q[column])) - dq[column] * axis)
         return omega_b
 
 
