@@ -7,10 +7,10 @@ One change at a time against `nominal` (full model, pyramidal cones, implicitfas
 masses and inertias -20 and +20 %; 40 ms more actuation delay; box feet; the sole spheres of the G1 (half the width) and
 the vendor's twelve; ground of random bumps of 0 to 2 cm: a height field with a grid of 10 cm, four seeds, and of 20 cm.
 
-On a height field MuJoCo gives small geometries false contact normals where they cross an inner edge of the grid: with
-sole spheres of 5 mm as many robots fall on a field of 0.2 mm as on one of 2 cm. So the robot wears box feet there, which
-walk on a field of 0.2 mm as on a plane: compare `field_flat` with `feet_box`. `bumps_2cm_pads` has a square of 2 cm in the
-place of each sphere instead, with a remainder of that fault.
+On a height field MuJoCo gives small geometries false contact normals where they cross an inner edge of the grid: on
+sole spheres of 5 mm as many robots fall on a field of 0.2 mm as on one of 2 cm. So the robot wears box feet there,
+which walk on a field of 0.2 mm as on a plane: compare `field_flat` with `feet_box`. `bumps_2cm_pads` has a square of
+2 cm in the place of each sphere instead, with a remainder of that fault.
 
 Per variant 96 robots of the protocol (2 s, 5 s of one of six commands, 10 s of settling) and 100 episodes of 20 s of
 random commands, arms at full amplitude, plants, noise and 0-20 ms delay as in `lmo_random.py`. `fall_rate` is over
