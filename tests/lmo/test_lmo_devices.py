@@ -97,18 +97,30 @@ def test_an_engine_that_cannot_be_is_refused_before_anything_is_built() -> None:
         EnvironmentConfig(device="cuda:0")
 
 
-def test_training_on_the_gpu_engine_resumes_to_the_bit(tmp_path: Path) -> None:
-    pytest.importorskip("mujoco_warp", reason="the extra `gpu` is not installed")
+def resumes(folder: Path, device: str) -> None:
+    """Three iterations at once, and one and two of them, end in the same checkpoint."""
     tiny = tiny_lmo()
-    world = replace(tiny.environment, engine="warp", num_worlds=8)
+    world = replace(tiny.environment, engine="warp", device=device, num_worlds=8)
     config = replace(tiny, environment=world, stages=(replace(ALL, reward_set="own"), Stage(start_iteration=2)))
     config = replace(config, iterations=3, learner=replace(tiny.learner, horizon=4))
-    train(config, tmp_path / "straight")
-    train(config, tmp_path / "resumed", stop_after=1)
-    train(config, tmp_path / "resumed")
-    ours, theirs = (read_checkpoint(tmp_path / run / CHECKPOINT)[0] for run in ("straight", "resumed"))
+    train(config, folder / "straight")
+    train(config, folder / "resumed", stop_after=1)
+    train(config, folder / "resumed")
+    ours, theirs = (read_checkpoint(folder / run / CHECKPOINT)[0] for run in ("straight", "resumed"))
     assert ours.keys() == theirs.keys()
     assert ours["env.engine.qpos"].dtype == torch.float32
     assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
     with pytest.raises(ConfigError, match="from another engine"):
-        train(replace(config, environment=replace(world, engine="mujoco")), tmp_path / "resumed")
+        train(replace(config, environment=replace(world, engine="mujoco", device="cpu")), folder / "resumed")
+
+
+def test_training_on_the_gpu_engine_resumes_to_the_bit(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco_warp", reason="the extra `gpu` is not installed")
+    resumes(tmp_path, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_training_on_a_gpu_resumes_to_the_bit(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco_warp", reason="the extra `gpu` is not installed")
+    resumes(tmp_path, "cuda:0")
