@@ -92,8 +92,6 @@ class DrivenRobot:
         self._rng, self._torch_rng = np.random.default_rng(config.seed), Generator().manual_seed(config.seed)
         self._kp, self._kd = spec.column("kp"), spec.column("kd")
         self._kp[self._legs], self._kd[self._legs] = settings.kp, settings.kd
-        self.lock = threading.Lock()
-        """held while the simulation advances; who draws from its data takes it too"""
         self._ended = threading.Event()
         self.arms, self._time_s = True, 0.0
         self.restart()
@@ -112,12 +110,16 @@ class DrivenRobot:
         self.status = self._report(Command(height_m=self.spec.nominal_height_m), np.zeros(3))
 
     def run(self) -> None:
-        """Real time, until `stop`; a simulation that diverges starts afresh."""
+        """Real time, until `stop`."""
         while not self._ended.is_set():
-            try:
-                self.tick()
-            except RobotError:
-                self.restart()
+            self.advance()
+
+    def advance(self) -> None:
+        """One tick; a simulation that diverges starts afresh."""
+        try:
+            self.tick()
+        except RobotError:
+            self.restart()
 
     def stop(self) -> None:
         """End `run` after its tick."""
@@ -143,8 +145,7 @@ class DrivenRobot:
         data.xfrc_applied[self.world.root, :2] = self._force if self._push_left_s > 0 else 0.0
         self._push_left_s -= self.dt_s
         roll_to(self.world, self._dolly, self._dolly_yaw)
-        with self.lock:
-            self.body.tick()
+        self.body.tick()
         self._time_s += self.dt_s
         self._observe(reference)
         self.status = self._report(command, reference)

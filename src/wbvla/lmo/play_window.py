@@ -2,14 +2,14 @@
 
 import os
 import sys
-import threading
 import time
 
 from wbvla.core.errors import RenderError
 from wbvla.lmo.driven import DrivenRobot
 from wbvla.lmo.steer import LIFT, MOTION
 
-FRAMES_HZ = 30.0
+TICKS_PER_FRAME = 2
+"""a picture every second control tick: 25 Hz"""
 SWITCHES = {265: "w", 264: "s", 263: "q", 262: "e", ord(","): "a", ord("."): "d", 266: "r", 267: "f"}
 """GLFW's codes: arrows walk and turn, comma and full stop side-step, page up and down change the height"""
 PRESSES = {ord("P"): "push", ord("G"): "arms", ord("X"): "reset"}
@@ -63,18 +63,17 @@ def show_window(robot: DrivenRobot) -> None:
         raise RenderError("there is no display for a window; use --show browser")
     from mujoco import viewer  # loads GLFW, which a machine without a display may lack
 
-    switches = Switches(robot)
-    loop = threading.Thread(target=robot.run, name="play-loop", daemon=True)
+    switches, ticks = Switches(robot), 0
+    model, data = robot.world.model, robot.world.data
     with viewer.launch_passive(
-        robot.world.model, robot.world.data, key_callback=switches.press, show_left_ui=False, show_right_ui=False
+        model, data, key_callback=switches.press, show_left_ui=False, show_right_ui=False
     ) as window:
-        loop.start()
+        window.cam.distance, window.cam.elevation, window.cam.azimuth = 3.2, -18.0, 20.0
         while window.is_running():
             switches.confirm()
-            with robot.lock:
-                window.cam.lookat[:] = (*robot.world.data.qpos[:2], 0.5)
+            robot.advance()
+            ticks += 1
+            if ticks % TICKS_PER_FRAME == 0:
+                window.cam.lookat[:] = (*data.qpos[:2], 0.5)
                 window.sync()
-            time.sleep(1.0 / FRAMES_HZ)
     robot.steering.let_go()
-    robot.stop()
-    loop.join(timeout=5)
