@@ -40,7 +40,7 @@ from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.lmo.commands import CommandConfig
 from wbvla.lmo.environment import LmoEnvironment
-from wbvla.lmo.plant import FULL, build_model, training_options
+from wbvla.lmo.plant import build_model, training_options
 from wbvla.lmo.protocol import DIRECTIONS, walk_and_stop
 from wbvla.lmo.randomize import CENTRED, Plants
 from wbvla.lmo.settings import EnvironmentConfig
@@ -110,8 +110,9 @@ def record(engine: Engine, tick: Callable[[], object], spec: RobotSpec, model: m
 def by_policy(spec: RobotSpec, worlds: int, training: bool) -> Record:
     """The shipped policy walks in six directions, or stands."""
     config = TrialConfig(num_robots=worlds, seed=SEED, num_threads=1)
-    options = training_options(spec) if training else FULL
-    trial = Trial(shipped_lmo(spec.name), spec, config, options)
+    options = training_options(spec) if training else config.physics.options
+    config = replace(config, physics=replace(config.physics, options=options))
+    trial = Trial(shipped_lmo(spec.name), spec, config)
     wishes = np.array([*DIRECTIONS.values(), (0, 0, 0)], dtype=np.float64)
     flags, height = wishes[np.arange(worlds) % len(wishes)], np.full(worlds, spec.nominal_height_m)
     return record(trial.engine, lambda: trial.step(flags, height), spec, build_model(spec, options))
