@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from wbvla.core.errors import RobotError
 from wbvla.data.video import VideoReader
 from wbvla.lmo.checkpoint import read_checkpoint
-from wbvla.lmo.film import FilmConfig, caption, film, film_training, scenes, smoothed
+from wbvla.lmo.film import FilmConfig, caption, film, film_training, films_as_it_learns, scenes, smoothed
 from wbvla.lmo.trace import Act
-from wbvla.lmo.train import CHECKPOINT, Training
+from wbvla.lmo.train import CHECKPOINT, Training, train
 from wbvla.recipes.lmo import tiny_lmo
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
@@ -64,3 +65,19 @@ def test_filming_a_training_changes_nothing(tmp_path: Path) -> None:
     assert states[0].keys() == states[1].keys()
     assert [key for key in states[0] if not torch.equal(states[0][key], states[1][key])] == []
     assert VideoReader(tmp_path / "True" / "film.mp4", 10).num_frames == 70
+
+
+def test_a_run_is_filmed_as_often_as_its_config_says(tmp_path: Path) -> None:
+    config = replace(tiny_lmo(), iterations=2, film_every=2)
+    train(config, tmp_path, watch=films_as_it_learns)
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["000002.mp4"]
+
+
+def test_a_computer_that_cannot_draw_says_so_and_trains_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RobotError("no OpenGL")
+
+    monkeypatch.setattr("wbvla.lmo.film.film_training", broken)
+    with pytest.warns(UserWarning, match="no film of iteration 1: no OpenGL"):
+        path = train(replace(tiny_lmo(), iterations=1, film_every=1), tmp_path, watch=films_as_it_learns)
+    assert path.is_file()

@@ -12,9 +12,10 @@ import torch
 from wbvla.core.errors import ArtefactError, ConfigError
 from wbvla.core.metrics import read_metrics
 from wbvla.lmo.checkpoint import read_checkpoint
+from wbvla.lmo.runs import train_each
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train, train_each
+from wbvla.lmo.train import CHECKPOINT, METRICS, LmoConfig, Training, TrainingProgress, train
 from wbvla.recipes.lmo import (
     g1_lmo,
     tiny_lmo,

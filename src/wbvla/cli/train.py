@@ -15,7 +15,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from wbvla.core.errors import ConfigError
 from wbvla.recipes.catalogue import load_recipe, names
 
-OnStep = Callable[[Any], None]
 FOLDER = "run folder: checkpoints, metrics.jsonl, run.json and the artefact"
 DATA = "datasets to learn from; for a latent action model also folders of videos or pictures, and tars of videos"
 START = "what to start from: a VLA artefact (fine-tuning) or a controller's checkpoint"
@@ -44,11 +43,12 @@ def parse(name: str, args: list[str]) -> tuple[Options, Any]:
     return Options(**{f.name: getattr(given, f.name) for f in dataclasses.fields(Options)}), given.config
 
 
-def start_training(config: Any, options: Options, on_step: OnStep) -> Any:
+def start_training(config: Any, options: Options, on_step: Callable[[Any], None]) -> Any:
     """Call the trainer of the room that the config comes from."""
     room, kind = importlib.import_module(type(config).__module__), type(config).__name__
     if kind == "LmoConfig":
-        return room.train_each(config, options.seeds, options.folder, on_step, options.start)
+        each = importlib.import_module("wbvla.lmo.runs").train_each
+        return each(config, options.seeds, options.folder, on_step, options.start)
     if not options.data:
         raise ConfigError("this recipe learns from recordings; give them with --data FOLDER [FOLDER ...]")
     if kind in ("LamTrainConfig", "PretrainConfig"):
@@ -59,7 +59,7 @@ def start_training(config: Any, options: Options, on_step: OnStep) -> Any:
 
 
 @contextmanager
-def bar(console: Console) -> Iterator[OnStep]:
+def bar(console: Console) -> Iterator[Callable[[Any], None]]:
     """A bar fed by what `train.loop` and `lmo.train` report."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
     with Progress(*columns, console=console) as progress:
@@ -68,9 +68,9 @@ def bar(console: Console) -> Iterator[OnStep]:
         def show(state: Any) -> None:
             lmo = hasattr(state, "iteration")
             done, total = (state.iteration, state.iterations) if lmo else (state.step, state.steps)
-            left = state.remaining_s if lmo else state.eta_s
-            figures = " ".join(f"{k} {v:.3g}" for k, v in list(state.metrics.items())[:3])
-            figures = f"ETA {int(left) // 60}:{int(left) % 60:02d}  {figures}"
+            left = int(state.remaining_s if lmo else state.eta_s)
+            numbers = [f"{k} {v:.3g}" for k, v in list(state.metrics.items())[:3]]
+            figures = " ".join([f"ETA {left // 60}:{left % 60:02d} ", *numbers])
             progress.update(task, description=f"{done}/{total}", completed=done, total=total, note=figures)
 
         yield show

@@ -1,6 +1,7 @@
 """Films a controller at a script of commands, and the actor of a training as it is: real physics, H.264."""
 
 import tempfile
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from wbvla.core.contract import write_artefact
+from wbvla.core.errors import WbvlaError
 from wbvla.core.files import replaced
 from wbvla.data.video import VideoCodec, VideoWriter
 from wbvla.deploy.lmo import POLICY_FILE
@@ -181,6 +183,22 @@ def film_training(training: Training, path: Path, config: FilmConfig = FilmConfi
     with tempfile.TemporaryDirectory(prefix="wbvla-film-") as folder:
         policy, spec = artefact_of(training, Path(folder) / "lmo"), training.env.spec
         return film(policy, spec, scenes(spec)["forward"].script, path, config)
+
+
+def films_as_it_learns(training: Training) -> None:
+    """Watches a training: every `film_every` iterations a film in the run's folder, `films/ITERATION.mp4`.
+
+    A computer that cannot draw says so and trains on.
+    """
+    every = training.config.film_every
+    if every == 0 or training.iteration % every:
+        return
+    path = training.folder / "films" / f"{training.iteration:06d}.mp4"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        film_training(training, path)
+    except (WbvlaError, OSError, RuntimeError) as error:
+        warnings.warn(f"no film of iteration {training.iteration}: {error}", stacklevel=2)
 
 
 def artefact_of(training: Training, folder: Path) -> Path:

@@ -60,6 +60,8 @@ class LmoConfig:
     """iterations; one checkpoint is kept and replaced"""
     keep_every: int = 100
     """iterations; these checkpoints are kept besides"""
+    film_every: int = 0
+    """iterations between films of the controller as it learns, in the run's folder; 0: none"""
     environment: EnvironmentConfig = field(default_factory=EnvironmentConfig)
     """what the robot lives in"""
     learner: LearnerConfig = field(default_factory=LearnerConfig)
@@ -264,25 +266,6 @@ def train(
             log.close()
         leave(ranks)
     return folder / CHECKPOINT
-
-
-def train_each(
-    config: LmoConfig,
-    seeds: tuple[int, ...],
-    folder: Path,
-    on_iteration: OnIteration | None = None,
-    warm_start: Path | None = None,
-) -> Path:
-    """The same training once per seed, one after the other, in `folder/seed_N`; without seeds: once, in `folder`.
-
-    Called again, finished runs are passed over and the others go on. Returns the folder, or the only checkpoint.
-    """
-    if not seeds:
-        return train(config, folder, on_iteration, warm_start=warm_start)
-    for seed in seeds:
-        seeded = replace(config, seed=seed, environment=replace(config.environment, seed=seed))
-        train(seeded, folder / f"seed_{seed}", on_iteration, warm_start=warm_start)
-    return folder
 
 
 def _progress(training: Training, row: dict[str, float | int]) -> TrainingProgress:
