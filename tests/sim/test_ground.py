@@ -36,6 +36,19 @@ def test_height_is_where_rays_meet_the_ground() -> None:
         assert met == pytest.approx(float(ground.height(corner)), abs=2e-5)
 
 
+def test_height_of_caps_is_where_rays_meet_them() -> None:
+    config = GroundConfig(shape="caps", unevenness_m=0.02, cell_m=0.2, half_size_m=1.0, seed=5)
+    model, data = compiled(config)
+    places = np.random.default_rng(0).uniform(-1.3, 1.3, (300, 2))
+    heights, hit = Ground(config).height(places), np.zeros(1, dtype=np.int32)
+    for place, height in zip(places, heights):
+        start = np.array([*place, 1.0])
+        met = 1.0 - mujoco.mj_ray(model, data, start, np.array([0.0, 0.0, -1.0]), None, 1, -1, hit, None)
+        assert met == pytest.approx(height, abs=1e-6)
+    assert heights.max() > 0.015
+    assert (heights[np.abs(places).max(axis=1) > 1.15] == 0).all()
+
+
 def test_unevenness_is_used_up_and_follows_the_seed() -> None:
     grid = np.stack(np.meshgrid(*2 * [np.arange(-2.0, 2.001, 0.1)]), axis=-1)
     heights = Ground(ROUGH).height(grid)
