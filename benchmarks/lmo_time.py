@@ -1,0 +1,118 @@
+"""How long the controller's training takes to pass the stage I tests, and to be as good as the paper's protocol.
+
+    python benchmarks/lmo_time.py [--quick] [--runs FOLDER] [--seeds 1 2 3] [--robot agibot_x2]
+
+Trains recipe x2-lmo (g1-lmo) from nothing once per seed in FOLDER, with a checkpoint every 20 iterations, or takes the
+runs that are there. Then the checkpoints of each run are tried in order, without any help: the first that passes all
+stage I tests (`wbvla lmo check`, 16 robots per command), and the first with every cell of the protocol, plain, at least
+as good as the paper's (32 robots per command). Minutes are the training's own, without the tests. Last line: one JSON
+object, null where it was not reached; the long form writes docs/results/lmo_time.json. Keys: stage_1_minutes,
+stage_1_steps, protocol_minutes, protocol_steps (means), and `runs` by seed.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wbvla.core.contract import write_artefact
+from wbvla.core.files import write_json
+from wbvla.core.run import provenance
+from wbvla.deploy.lmo import POLICY_FILE
+from wbvla.lmo.checkpoint import part, read_checkpoint
+from wbvla.lmo.conditions import cells, plain, worse_than_paper
+from wbvla.lmo.export import build_onnx, contract_of
+from wbvla.lmo.stage_tests import Limits, StageTestConfig, run_stage_tests
+from wbvla.lmo.train import LmoConfig, train
+from wbvla.recipes.lmo import g1_lmo, x2_lmo
+from wbvla.robots.platforms import load_robot
+
+RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_time.json"
+RECIPES = {"agibot_x2": x2_lmo, "unitree_g1": g1_lmo}
+EVERY = 20
+
+
+def seeded(robot: str, seed: int, quick: bool) -> LmoConfig:
+    """The recipe with checkpoints close together and no films."""
+    config = RECIPES[robot]()
+    config = replace(
+        config, seed=seed, environment=replace(config.environment, seed=seed), keep_every=EVERY, film_every=0
+    )
+    if quick:
+        small = replace(config.environment, num_worlds=64)
+        config = replace(config, iterations=2, keep_every=1, stages=config.stages[:1], environment=small)
+    return config
+
+
+def first_good(config: LmoConfig, folder: Path, robots_each: int) -> dict[str, Any]:
+    """Walk through the checkpoints of one run."""
+    spec = load_robot(config.robot)
+    found: dict[str, Any] = {"stage_1": None, "protocol": None, "tried": 0}
+    tests = StageTestConfig(robots_each=robots_each)
+    with tempfile.TemporaryDirectory() as aside:
+        for path in sorted(folder.glob("checkpoint_*.safetensors")):
+            tensors, meta = read_checkpoint(path)
+            content = {POLICY_FILE: build_onnx(part(tensors, "actor."))}
+            made = Path(aside) / path.stem
+            policy = write_artefact(
+                made, contract_of(spec, config.environment), {}, "A checkpoint on trial.\n", content
+            )
+            steps = meta["iteration"] * config.environment.num_worlds * config.learner.horizon
+            here = {"minutes": round(meta["seconds"] / 60, 2), "steps": steps, "iteration": meta["iteration"]}
+            found["tried"] += 1
+            if found["stage_1"] is None:
+                result = run_stage_tests(policy.folder, spec, tests, Limits())
+                passed = [test.name for test in result.tests if test.passed]
+                print(f"{path.name}: passes {', '.join(passed) or 'nothing'}", flush=True)
+                if not result.passed:
+                    continue
+                found["stage_1"] = here
+            row = cells(policy.folder, spec, plain(0), 2 * robots_each)
+            worse = worse_than_paper(row)
+            print(
+                f"{path.name}: worse than the paper in {', '.join(worse) or 'nothing'}, {row['falls']} falls",
+                flush=True,
+            )
+            if not worse and row["falls"] == 0:
+                found["protocol"] = here
+                break
+    return found
+
+
+def _mean(runs: list[dict[str, Any]], what: str, field: str) -> float | None:
+    """Over all seeds; None when one of them never got there."""
+    values = [run[what][field] for run in runs if run[what] is not None]
+    return round(float(np.mean(values)), 2) if len(values) == len(runs) else None
+
+
+def main() -> int:
+    """0 when every seed passed the stage I tests."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="2 iterations of 64 robots; writes no file")
+    parser.add_argument("--runs", type=Path, default=Path("runs/lmo_time"))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--robot", choices=sorted(RECIPES), default="agibot_x2")
+    options = parser.parse_args()
+    runs = []
+    with tempfile.TemporaryDirectory() as aside:
+        base = Path(aside) if options.quick else options.runs
+        for seed in options.seeds[:1] if options.quick else options.seeds:
+            config, folder = seeded(options.robot, seed, options.quick), base / f"{options.robot}_{seed}"
+            train(config, folder)
+            runs.append({"seed": seed, **first_good(config, folder, 2 if options.quick else 16)})
+    result: dict[str, Any] = {"robot": options.robot, "runs": runs}
+    for what in ("stage_1", "protocol"):
+        result |= {f"{what}_{field}": _mean(runs, what, field) for field in ("minutes", "steps")}
+    if not options.quick:
+        write_json(RESULT, {**result, **provenance()})
+    print(json.dumps(result))
+    return 0 if options.quick or result["stage_1_minutes"] is not None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
