@@ -61,7 +61,7 @@ class Bumps:
     """Uneven ground without a height field: each corner of a sole gets a bump of its own at every step it takes.
 
     Moving a contact sphere down by b is standing with that corner on a bump of height b. A real height field halves the
-    speed of the physics; `benchmarks/lmo_transfer.py` tries the result on one.
+    speed of the physics; `benchmarks/lmo_transfer.py` tries the result on round bumps and on one.
     """
 
     def __init__(self, engine: Engine, model: mujoco.MjModel) -> None:
