@@ -26,6 +26,8 @@ DIRECTIONS = {
 }
 PUSHES_N = (100.0, 150.0, 200.0, 300.0)
 PUSH_S = 0.2
+STAND_S = 5
+"""standing before the protocol's command: there a robot finds its gyro's bias [s]"""
 
 
 def _mean(values: np.ndarray) -> float | None:
@@ -60,7 +62,7 @@ def _hold(trial: Trial, ticks: int, flags: Float[np.ndarray, "robot 3"], height_
 
 
 def walk_and_stop(artefact: Path, spec: RobotSpec, config: TrialConfig, robots_each: int) -> dict[str, Any]:
-    """2 s of standing, 5 s of one command, 10 s of settling; errors where the robot ends, counted from the command.
+    """5 s of standing, 5 s of one command, 10 s of settling; errors where the robot ends, counted from the command.
 
     `position_m`: distance from v_goal * 5 s, `heading_rad`: from the intended heading. In the settling phase alone:
     `settle_m` and `settle_rad`, how far the robot ends from where the release of the flags should have brought it (the
@@ -73,7 +75,7 @@ def walk_and_stop(artefact: Path, spec: RobotSpec, config: TrialConfig, robots_e
     flags = np.repeat(np.array(list(DIRECTIONS.values()), dtype=np.float64), robots_each, axis=0)
     still = np.zeros_like(flags)
     hz = round(trial.settings.rate_hz)
-    _hold(trial, 2 * hz, still, height)
+    _hold(trial, STAND_S * hz, still, height)
     start, yaw_0, turned, yaw_before = trial.position, trial.yaw, np.zeros(num), trial.yaw
     stopped, released = start, (start, yaw_0, turned.copy())
     for tick in range(15 * hz):
