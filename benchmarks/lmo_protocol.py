@@ -2,8 +2,8 @@
 
     python benchmarks/lmo_protocol.py [--quick] [--robot agibot_x2] [--policy FOLDER]
 
-100 seeded robots per command, each with its own plant, sensor noise and delay, stand for 5 s before. Plain: arms at rest. Disturbed: arm
-clips at 2.0x speed and 1.5x amplitude, blows of 0.2 s up to 150 N and 30 N.m about every 4 s.
+100 seeded robots per command, each with its own plant, sensor noise and delay, stand for 5 s before. Plain: arms at
+rest. Disturbed: arm clips at 2.0x speed and 1.5x amplitude, blows of 0.2 s up to 150 N and 30 N.m about every 4 s.
 
 `*_pos_m`, `*_yaw_rad`: where the robot ends after all 15 s against v_goal x 5 s from where it began (total
 displacement). `*_settle_m`, `*_settle_rad`: the settling phase alone, against where the integral of the reference from
