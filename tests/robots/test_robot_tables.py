@@ -71,11 +71,16 @@ def test_x2_masses_and_waist_are_those_of_the_sources() -> None:
     assert waist.effort == 24.0, "the torque measured on a robot, not the vendor's 36"
 
 
-def test_g1_gains_follow_the_motor_rule() -> None:
+def test_g1_legs_hold_as_public_controllers_do_and_its_arms_by_the_motor_rule() -> None:
     g1 = load_robot("unitree_g1")
-    for joint in g1.joints:
-        if joint.name not in ("waist_roll_joint", "waist_pitch_joint"):
-            assert joint.kp == pytest.approx(joint.armature * (2 * np.pi * 10) ** 2, rel=1e-3), joint.name
+    by_name = {joint.name: joint for joint in g1.joints}
+    for name in g1.arm_joints:
+        assert by_name[name].kp == pytest.approx(by_name[name].armature * (2 * np.pi * 10) ** 2, rel=1e-3), name
+    stiffness = {"hip_pitch": 150, "hip_roll": 150, "hip_yaw": 150, "knee": 200, "ankle_pitch": 40, "ankle_roll": 40}
+    for kind, kp in stiffness.items():
+        assert by_name[f"left_{kind}_joint"].kp == by_name[f"right_{kind}_joint"].kp == kp
+    for name in ("waist_roll_joint", "waist_pitch_joint"):
+        assert by_name[name].damping >= 10.0, "without passive damping the held waist chatters at its torque limit"
 
 
 def test_unknown_robot_is_answered_with_the_closest() -> None:

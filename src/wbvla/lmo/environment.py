@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from wbvla.core.command import shaped_velocity, slew_height, smooth_flags
 from wbvla.core.errors import ConfigError
 from wbvla.lmo import rewards
-from wbvla.lmo.assist import assist_wrench
+from wbvla.lmo.assist import Assist
 from wbvla.lmo.commands import VELOCITY, HeightBand, sample_commands, uniform
 from wbvla.lmo.disturb import Bumps
 from wbvla.lmo.drive import Drive
@@ -79,6 +79,7 @@ class LmoEnvironment:
         self._draw_plants()
         self.bumps = Bumps(self.engine, model)
         self.drive = Drive(self.engine, self.layout, model, spec)
+        self.assist = Assist(model, self.layout)
         self.senses = Senses(config, config.num_worlds)
         self.arms = ArmMotion(spec, self.layout.arm_names, config.arms, config.num_worlds)
         self.progress = Progress(assist=1.0, feed_forward=1.0, falls_per_minute=-1.0, stage=0)
@@ -298,7 +299,8 @@ class LmoEnvironment:
         self.drive.disturb(w, stage, self.config, self.dt_s, self.rng)
         if self.progress.assist > 0:
             error = self.root_height - w.height
-            self.drive.help(assist_wrench(self.progress.assist, self.quat, self.twist, self.heading, reference, error))
+            strength = self.progress.assist
+            self.drive.help(self.assist.wrench(strength, self.quat, self.twist, self.heading, reference, error))
 
     def _tick_clock(self) -> None:
         """Gait phase, filtered velocity, time since each foot was lifted, and leave to recover."""

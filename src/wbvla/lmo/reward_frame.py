@@ -13,6 +13,7 @@ from wbvla.core.rotation import quat_from_rpy, quat_rotate
 from wbvla.lmo.frames import to_heading_frame
 from wbvla.lmo.plant import Feet
 from wbvla.robots.description import RobotSpec
+from wbvla.robots.kinematics import link_poses
 
 GRAVITY = 9.81
 """[m/s^2]"""
@@ -20,6 +21,8 @@ SOFT = 0.95
 """share of a joint's range, speed and torque beyond which it costs [-]"""
 TALL_M = 0.005
 """a height reference less than this below the nominal height is standing tall [m] (HOMIE: .735 of .74 m)"""
+STANCE_M = 0.2743
+"""between the ankles of the X2 as it stands: what `foot_distance_m` is stated for [m]"""
 LOOSE = {"hip_pitch": 0.02, "knee": 0.02, "ankle_pitch": 0.02, "ankle_roll": 0.5}
 """weight of these joints' way from the reference pose; 1 for the others [-]"""
 STAND_STIFFER = 0.3
@@ -34,7 +37,7 @@ class RewardScales:
     """tracking of x, y [m/s] and yaw [rad/s] at the first stage"""
     height_sigma_m: float = 0.04
     foot_distance_m: tuple[float, float] = (0.20, 0.36)
-    """feet closer or wider than this are punished [m]"""
+    """feet closer or wider than this are punished, on a robot that stands `STANCE_M` wide; others in proportion [m]"""
     lateral_m: tuple[float, float] = (0.20, 0.35)
     """the same for HOMIE's terms of feet and knees [m]"""
     clearance_m: float = 0.14
@@ -108,6 +111,8 @@ class BodyFacts:
     ankle_m: float
     """ankle above a flat sole [m]"""
     nominal_height_m: float
+    stance_m: float
+    """between the ankles in the default pose [m]"""
     dt_s: float
     """control tick [s]"""
 
@@ -119,6 +124,8 @@ def body_facts(spec: RobotSpec, columns: dict[str, tuple[int, int]], dt_s: float
     weight = torch.ones(len(index))
     for kind, value in LOOSE.items():
         weight[list(columns[kind])] = value
+    poses = link_poses(spec, spec.column("default"))
+    left, right = (poses[link] for link in spec.foot_links)
     mass = sum(link.mass for link in spec.links) + sum(hand.mass for hand in spec.hands)
     return BodyFacts(
         columns=columns,
@@ -127,6 +134,7 @@ def body_facts(spec: RobotSpec, columns: dict[str, tuple[int, int]], dt_s: float
         weight_n=mass * GRAVITY,
         ankle_m=spec.sole_radius - min(point[2] for point in spec.sole_points),
         nominal_height_m=spec.nominal_height_m,
+        stance_m=float(left.xyz[1] - right.xyz[1]),
         dt_s=dt_s,
         **{name: _tensor(spec.column(column)[index]) for name, column in names.items()},
     )

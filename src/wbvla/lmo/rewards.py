@@ -14,7 +14,7 @@ from torch import Tensor
 from wbvla.lmo import published_terms as published
 from wbvla.lmo.frames import to_heading_frame
 from wbvla.lmo.published_terms import Reward
-from wbvla.lmo.reward_frame import SOFT, STAND_STIFFER, Frame
+from wbvla.lmo.reward_frame import SOFT, STANCE_M, STAND_STIFFER, Frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +159,8 @@ def foot_yaw(f: Frame) -> Reward:
 
 
 def foot_distance(f: Frame) -> Reward:
-    """relu(near - d) + relu(d - far) / 2 (HOMIE, feet lateral)."""
-    near, far = f.scales.foot_distance_m
+    """relu(near - d) + relu(d - far) / 2 (HOMIE, feet lateral), near and far by how wide the robot stands."""
+    near, far = (limit * f.body.stance_m / STANCE_M for limit in f.scales.foot_distance_m)
     return (near - f.foot_spread).clamp(min=0) + 0.5 * (f.foot_spread - far).clamp(min=0)
 
 

@@ -1,4 +1,4 @@
-"""Unitree G1: 29 joints, figures of the public MJCF model, gains from the motors' reflected inertia."""
+"""Unitree G1: 29 joints, figures of the public MJCF model, gains of controllers that walk the real robot."""
 
 from wbvla.core.command import Shaping
 from wbvla.robots.description import CameraFacts, HandFacts, ImuFacts, RobotSpec, robots
@@ -17,17 +17,29 @@ DEFAULT_POSE = {
 LEG = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
 ARM = ("shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow", "wrist_roll", "wrist_pitch", "wrist_yaw")
 SIDES = ("left", "right")
+ARM_ENDS = tuple(f"{joint}_joint" for joint in ARM)
+
+
+# Legs: stiffness of two public controllers of the real robot at 50 Hz and 0.25 rad per action (unitree_rl_gym
+# legged_gym/envs/g1/g1_config.py, GR00T-WholeBodyControl g1_gear_wbc.yaml: hip 150/2, knee 200 to 300/4, ankle 40/2).
+# The rule of the motors' reflected inertia, I (2 pi 10 Hz)^2, gives 40 at hip pitch and yaw: at 0.25 rad per action
+# a fifth of an X2's torque, and random actions make 60 robots of 128 fall within 1.2 s though they are helped. Hips
+# are damped twice as much as there, which slows them under random actions (37 to 23 rad/s). Waist roll and pitch as
+# in the X2: held, not driven, and 10 of the 25 passive: damping that ends at the drive's torque limit makes the
+# waist chatter (measured: 250 rad/s with 200/15 and next to no passive damping, 25 rad/s so).
+LEGS = {
+    "hip": Drive(kp=150.0, kd=4.0, damping=0.3),
+    "knee": Drive(kp=200.0, kd=5.0, damping=0.3),
+    "waist_yaw": Drive(kp=150.0, kd=4.0, damping=0.3),
+    "waist": Drive(kp=300.0, kd=15.0, damping=10.0),
+    "ankle": Drive(kp=40.0, kd=2.0, damping=0.1),
+}
 
 
 def _drives(table: RobotTable) -> dict[str, Drive]:
-    """Stated per joint in the table: kp = I (2 pi 10 Hz)^2, kd = 2 * 2 * I * 2 pi 10 Hz.
-
-    Waist roll and pitch are held stiffer than that rule: they carry the whole upper body and the controller does
-    not drive them.
-    """
-    drives = {r["name"]: Drive(kp=r["kp"], kd=r["kd"], damping=0.1) for r in table.rows}
-    held = Drive(kp=200.0, kd=15.0, damping=0.1)
-    return {**drives, "waist_roll_joint": held, "waist_pitch_joint": held}
+    """Arms as stated in the table: kp = I (2 pi 10 Hz)^2, kd = 2 * 2 * I * 2 pi 10 Hz."""
+    arms = {r["name"]: Drive(kp=r["kp"], kd=r["kd"], damping=0.1) for r in table.rows if r["name"].endswith(ARM_ENDS)}
+    return {**LEGS, **arms}
 
 
 def _cameras() -> tuple[CameraFacts, ...]:
