@@ -296,6 +296,13 @@ def test_terms_give_the_numbers_worked_out_by_hand(name: str) -> None:
     assert TERMS[name](frame(**changes)).tolist() == pytest.approx(list(wanted), rel=1e-4, abs=1e-4)
 
 
+def test_a_narrower_robot_may_put_its_feet_closer() -> None:
+    """20 to 36 cm at the X2's 27.43 cm are 14.58 to 26.25 cm at 20 cm."""
+    narrow = replace(frame(), body=replace(round_body(), stance_m=0.2))
+    assert narrow.foot_spread.tolist() == pytest.approx([0.28, 0.28])
+    assert TERMS["foot_distance"](narrow).tolist() == pytest.approx([(0.28 - 0.2625) / 2] * 2, abs=1e-4)
+
+
 def test_a_pushed_robot_may_step() -> None:
     """While recovering, lifted feet and moving joints cost a standing robot nothing."""
     pushed = frame(
