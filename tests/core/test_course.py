@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from wbvla.core.course import (
     CourseConfig,
     advance_course,
+    average_drift,
     carry_course,
     corrected,
     keeps_stepping,
@@ -82,15 +83,43 @@ def test_torch_and_numpy_agree() -> None:
 
 def test_taking_back_is_limited_and_goes_home() -> None:
     course = np.array([[-0.05, 5.0, 0.0]])
-    assert corrected(np.zeros((1, 3)), course, CONFIG)[0] == pytest.approx([0.05, -CONFIG.correction[1], 0.0])
+    assert corrected(np.zeros((1, 3)), course, CONFIG)[0] == pytest.approx(
+        [0.05 * CONFIG.gain_per_s, -CONFIG.correction[1], 0.0]
+    )
 
 
 def test_stepping_starts_far_and_stops_near() -> None:
     """Hysteresis: between the two distances a robot goes on doing what it does."""
     between, far, near = np.array([[0.07, 0.0, 0.0]]), np.array([[0.11, 0.0, 0.0]]), np.array([[0.03, 0.0, 0.05]])
+    rest = np.zeros((1, 2))
     for moving in (True, False):
         was = np.array([moving])
-        assert bool(keeps_stepping(between, was, CONFIG)[0]) is moving
-        assert keeps_stepping(far, was, CONFIG)[0]
-        assert not keeps_stepping(near, was, CONFIG)[0]
-    assert keeps_stepping(np.array([[0.0, 0.0, -0.2]]), np.array([False]), CONFIG)[0]
+        assert bool(keeps_stepping(between, rest, was, CONFIG)[0]) is moving
+        assert keeps_stepping(far, rest, was, CONFIG)[0]
+        assert not keeps_stepping(near, rest, was, CONFIG)[0]
+    assert keeps_stepping(np.array([[0.0, 0.0, -0.2]]), rest, np.array([False]), CONFIG)[0]
+
+
+def test_a_pushed_robot_steps_before_it_is_far() -> None:
+    """0.02 m off and 0.3 m/s away from its place it steps; at the same speed towards its place it does not."""
+    course, drift, stands = np.array([[0.02, 0.0, 0.0]]), np.array([[0.3, 0.0]]), np.array([False])
+    assert keeps_stepping(course, drift, stands, CONFIG)[0]
+    assert not keeps_stepping(course, -drift, stands, CONFIG)[0]
+    average = np.zeros((1, 2))
+    for tick in range(40):
+        average = average_drift(
+            average, np.array([[0.006 * (tick + 1), 0.0, 0.0]]), np.array([[0.006 * tick, 0.0, 0.0]]), 0.02
+        )
+    assert average[0] == pytest.approx([0.3, 0.0], abs=1e-4)
+
+
+def test_a_foot_that_rolls_turns_about_its_lowest_edge() -> None:
+    """The heel lifts by 1 cm about the toe: the toe carries, and the root has not moved against it."""
+    toes = np.array([[0.115, 0.1, -0.65], [0.115, 0.05, -0.65]])
+    heels = np.array([[-0.055, 0.1, -0.65], [-0.055, 0.05, -0.65]])
+    before = np.concatenate([toes, heels])[None]
+    now = before.copy()
+    now[0, 2:, 2] += 0.02
+    now[0, 2:, 0] += 0.004
+    course = advance_course(np.zeros((1, 3)), now, before, (np.zeros(1), np.zeros((1, 3))), 0.02)
+    assert np.abs(course).max() < 1e-5

@@ -22,11 +22,11 @@ def test_soles_are_where_the_whole_kinematics_has_them() -> None:
     q = rng.uniform(-0.4, 0.4, (6, NUM))
     every = np.zeros((6, len(SPEC.joint_names)))
     every[:, SPEC.indices(SPEC.lmo_joints)] = q
-    poses, points = link_poses(SPEC, every), np.array(SPEC.sole_points)
-    centre = (points.min(0) + points.max(0)) / 2 - [0, 0, SPEC.sole_radius]
+    poses, points = link_poses(SPEC, every), np.array(SPEC.sole_points) - [0, 0, SPEC.sole_radius]
     for side, link in enumerate(SPEC.foot_links):
-        wanted = poses[link].apply(centre * [1, 1 - 2 * side, 1])
-        assert np.abs(SoleChain(SPEC)(q)[:, side] - wanted).max() < 1e-9
+        for corner, point in enumerate(points):
+            wanted = poses[link].apply(point * [1, 1 - 2 * side, 1])
+            assert np.abs(SoleChain(SPEC)(q)[:, side, corner] - wanted).max() < 1e-9
 
 
 def test_legs_that_swing_back_carry_the_root_forward() -> None:
@@ -35,11 +35,11 @@ def test_legs_that_swing_back_carry_the_root_forward() -> None:
     q = np.zeros((1, NUM))
     hips = [SPEC.lmo_joints.index(n) for n in SPEC.lmo_joints if "hip_pitch" in n]
     advance(odometry, q)
-    start = SoleChain(SPEC)(q)[0, :, 0].mean()
+    start = SoleChain(SPEC)(q)[0, :, :, 0].mean()
     for step in range(10):
         q[0, hips] = 0.01 * (step + 1)
         advance(odometry, q)
-    way = start - SoleChain(SPEC)(q)[0, :, 0].mean()
+    way = start - SoleChain(SPEC)(q)[0, :, :, 0].mean()
     assert abs(way) > 0.04
     assert abs(odometry.course[0, 0] - way) < 2e-3
 

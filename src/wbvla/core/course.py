@@ -1,6 +1,7 @@
 """Where a robot is beside its intended way: leg odometry and gyro against the integrated command, in any array library.
 
-A robot without any outer localisation knows this: the foot that stands does not move, so the root moves against it.
+A robot without any outer localisation knows this: the corner of a sole that stands on the ground does not move, so the
+root moves against it.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 Array = TypeVar("Array", bound=Any)
-STANCE_SOFTNESS_M = 0.002
-"""by how much the lower sole must be lower to count alone [m]"""
+STANCE_SOFTNESS_M = 0.0015
+"""a corner higher than the lowest by this counts 1/e of it: a foot that rolls turns about its edge [m]"""
+DRIFT_SHARE = 0.2
+"""of each tick's own drift in the average"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +26,19 @@ class CourseConfig:
     """the wanted velocity takes back this share of the error per second [1/s]"""
     correction: tuple[float, float, float] = (0.2, 0.2, 0.4)
     """largest velocity of taking back: x, y [m/s], heading [rad/s]"""
-    start: tuple[float, float] = (0.06, 0.12)
-    """a standing robot steps back to its place when it is farther off than this: distance [m], heading [rad]"""
-    stop: tuple[float, float] = (0.03, 0.05)
+    start: tuple[float, float] = (0.10, 0.15)
+    """a standing robot steps when it is, or is about to be, farther off than this: distance [m], heading [rad]"""
+    stop: tuple[float, float] = (0.04, 0.06)
     """and stops stepping when it is nearer than this"""
+    lead_s: float = 0.3
+    """about to be: where it drifts to in this time, about that of the inverted pendulum, sqrt(height / g) [s]"""
 
 
 def level_feet(feet_b: Array, gravity_b: Array, xp: Any = np) -> Array:
-    """Soles seen from the root in the level frame along the heading: (..., 2, 3) [m], z up.
+    """Points of the soles seen from the root in the level frame along the heading: (..., point, 3) [m], z up.
 
     Args:
-        feet_b: left and right sole in the root's frame, (..., 2, 3) [m].
+        feet_b: the same points in the root's frame, (..., point, 3) [m].
         gravity_b: gravity in the root's frame, (..., 3), upright = (0, 0, -1).
     """
     up = -gravity_b / ((gravity_b**2).sum(-1) ** 0.5)[..., None]
@@ -55,18 +60,16 @@ def advance_course(
     """One tick of the error against the intended way: (..., 3) = x, y in the heading frame [m], heading [rad].
 
     Args:
-        feet, feet_before: level soles now and one tick ago, (..., 2, 3) [m].
+        feet, feet_before: level points of both soles now and one tick ago, (..., point, 3) [m].
         turn: yaw rate of the robot (...,) [rad/s] and the reference velocity (..., 3) [m/s, m/s, rad/s].
     """
     rate, reference = turn
     cos, sin = xp.cos(rate * dt_s), xp.sin(rate * dt_s)
     before = _turned_back(feet_before[..., 0], feet_before[..., 1], cos[..., None], sin[..., None])
-    lower = feet[..., 0, 2] - feet[..., 1, 2]
-    left = 1 / (1 + xp.exp((lower / STANCE_SOFTNESS_M).clip(-30, 30)))
-    moved = [
-        left * (before[i][..., 0] - feet[..., 0, i]) + (1 - left) * (before[i][..., 1] - feet[..., 1, i])
-        for i in (0, 1)
-    ]
+    height = (feet[..., 2] + feet_before[..., 2]) / (2 * STANCE_SOFTNESS_M)
+    weight = xp.exp(-(height - xp.amin(height, -1)[..., None]).clip(0, 30))
+    weight = weight / weight.sum(-1)[..., None]
+    moved = [(weight * (before[i] - feet[..., i])).sum(-1) for i in (0, 1)]
     return carry_course(course, (moved[0], moved[1], rate * dt_s), reference, dt_s, xp)
 
 
@@ -97,11 +100,18 @@ def corrected(reference: Array, course: Array, config: CourseConfig, xp: Any = n
     return xp.stack([part + take for part, take in zip(parts, back)], -1)
 
 
-def keeps_stepping(course: Array, moving: Array, config: CourseConfig) -> Array:
-    """Whether a robot told to stand should step towards its place: from `start` on, until within `stop`."""
+def average_drift(drift: Array, course: Array, course_before: Array, dt_s: float) -> Array:
+    """Velocity away from the intended way, (..., 2) [m/s]: a moving average, so that encoder noise does not count."""
+    return drift + DRIFT_SHARE * ((course - course_before)[..., :2] / dt_s - drift)
+
+
+def keeps_stepping(course: Array, drift: Array, moving: Array, config: CourseConfig) -> Array:
+    """Whether a robot told to stand should step: from `start` on, seen ahead by its drift, until within `stop`."""
     distance = (course[..., 0] ** 2 + course[..., 1] ** 2) ** 0.5
+    x, y = (course[..., i] + config.lead_s * drift[..., i] for i in (0, 1))
+    ahead = (x * x + y * y) ** 0.5
     heading = (course[..., 2] ** 2) ** 0.5
-    far = (distance > config.start[0]) | (heading > config.start[1])
+    far = (distance > config.start[0]) | (ahead > config.start[0]) | (heading > config.start[1])
     near = (distance < config.stop[0]) & (heading < config.stop[1])
     return far | (moving & ~near)
 

@@ -3,7 +3,15 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from wbvla.core.course import CourseConfig, advance_course, keeps_stepping, level_feet, limit_course, yaw_rate
+from wbvla.core.course import (
+    CourseConfig,
+    advance_course,
+    average_drift,
+    keeps_stepping,
+    level_feet,
+    limit_course,
+    yaw_rate,
+)
 from wbvla.deploy.gyro_bias import GyroBias
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.kinematics import SoleChain
@@ -27,7 +35,8 @@ class Odometry:
         self.course: Float[np.ndarray, "world 3"] = np.zeros((self._num, 3))
         """off the intended way: x, y [m] in the heading frame, heading [rad]"""
         self._gravity: Float[np.ndarray, "world 3"] | None = None
-        self._feet: Float[np.ndarray, "world 2 3"] | None = None
+        self._feet: Float[np.ndarray, "world point 3"] | None = None
+        self._drift: Float[np.ndarray, "world 2"] = np.zeros((self._num, 2))
         self._walking: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
         self._standing: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
 
@@ -46,12 +55,15 @@ class Odometry:
         carried = known + np.cross(known, gyro_b) * self._dt_s
         blend = carried + GRAVITY_BLEND * (gravity_b - carried)
         gravity = self._gravity = blend / np.linalg.norm(blend, axis=-1, keepdims=True)
-        feet = level_feet(self._soles(q), gravity)
+        soles = self._soles(q)
+        feet = level_feet(soles.reshape(self._num, -1, 3), gravity)
         before = feet if self._feet is None else self._feet
         rate = yaw_rate(gyro_b, gravity)
-        self.bias.advance(self._standing & ~walking, rate, feet, self._dt_s)
+        self.bias.advance(self._standing & ~walking, rate, feet.reshape(soles.shape).mean(axis=2), self._dt_s)
         turn = (rate - self.bias.value, reference)
-        course = limit_course(advance_course(self.course, feet, before, turn, self._dt_s), self._config)
+        course = advance_course(self.course, feet, before, turn, self._dt_s)
+        self._drift = average_drift(self._drift, course, self.course, self._dt_s)
+        course = limit_course(course, self._config)
         fresh = walking & ~self._walking
         self.course = np.where(fresh[:, None], np.zeros_like(course), course)
         self._feet, self._walking = feet, walking
@@ -60,6 +72,6 @@ class Odometry:
         self, moving: Bool[np.ndarray, " world"], keeps: Float[np.ndarray, "3"]
     ) -> Bool[np.ndarray, " world"]:
         """Which standing robots should step back to their place; those that stay are the ones that stand."""
-        stepping = np.asarray(keeps_stepping(self.course * keeps, moving, self._config))
+        stepping = np.asarray(keeps_stepping(self.course * keeps, self._drift * keeps[:2], moving, self._config))
         self._standing = ~stepping & ~self._walking
         return stepping

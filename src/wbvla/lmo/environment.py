@@ -110,7 +110,7 @@ class LmoEnvironment:
         self.goal_speed = torch.tensor(self.config.shaping.goal_speed)
         blocks = PRESETS[self.config.preset]
         self.has_clock = "clock" in blocks
-        self.follower = Follower(self.config, self.dt_s)
+        self.follower = Follower(self.config, self.spec, self.dt_s)
         self.noise = noise_scale(self.config.preset, self.num_actions, self.config.noise)
         self.actor_mirror = actor_mirror(spec, self.config.preset)
         self.critic_mirror = critic_mirror(spec, self.config.preset, self.layout.arm_names, self.layout.held_names)
@@ -334,14 +334,9 @@ class LmoEnvironment:
 
     def _follow(self, walking: Bool[Tensor, " world"]) -> Bool[Tensor, " world"]:
         """Keep the courses of this tick; returns which worlds step."""
-        motion = Motion(self._level_feet(), self.velocity, self.twist_z)
+        root = self.engine.state("qpos")[:, :3].float()
+        motion = Motion(self.feet, root, self.heading, self.velocity, self.twist_z)
         return self.follower.follow(walking, self.worlds, motion, self._reference(), self.rng)
-
-    def _level_feet(self) -> Float[Tensor, "world 2 3"]:
-        """Soles seen from the root in the level frame along its heading [m]."""
-        apart = self.feet.position_w - self.engine.state("qpos")[:, None, :3].float()
-        cos, sin = (part[:, None] for part in self.heading)
-        return torch.cat([to_heading_frame(apart[..., :2], cos, sin), apart[..., 2:]], dim=-1)
 
     def omega_z(self) -> Float[Tensor, " world"]:
         """Yaw rate [rad/s], of the body z-axis as in the observation."""
@@ -362,7 +357,7 @@ class LmoEnvironment:
             height_error=self.root_height - w.height,
             heading_error=w.heading_error,
             walk_error=self.walk_error,
-            course=w.true_course,
+            course=w.course,
             feet=self.feet,
             contact=self.contact,
             landed_s=self.landed_s,

@@ -8,6 +8,8 @@ from torch import Tensor
 
 HISTORY = 3
 """control targets kept, for the actuation delay"""
+CORNERS = 4
+"""contact points of a sole"""
 SENSED = 6
 """readings of IMU and encoders kept, one per half control tick, for their lags"""
 
@@ -47,8 +49,10 @@ class Worlds:
     """off the intended way as the robot knows it: x, y [m] in the heading frame, heading [rad]"""
     true_course: Float[Tensor, "world 3"]
     """the same by the simulator"""
-    level_feet: Float[Tensor, "world 2 3"]
-    """soles of the last tick as the joints told them, seen from the root along the heading [m]"""
+    drift: Float[Tensor, "world 2"]
+    """velocity away from the intended way as the robot knows it, averaged [m/s]"""
+    level_feet: Float[Tensor, "world point 3"]
+    """corners of the soles of the last tick as the joints told them, seen from the root along the heading [m]"""
     gyro_bias: Float[Tensor, " world"]
     """about the vertical [rad/s]"""
     imu_lag: Int[Tensor, " world"]
@@ -92,10 +96,10 @@ def new_worlds(num: int, num_lmo: int, num_joints: int, num_sensors: int, past: 
     """All zeros; `past` ticks of history."""
     shapes = {
         "flags": (3,), "sbar": (3,), "velocity_f": (3,), "reference_f": (3,), "idle_s": (2,), "air_s": (2,),
-        "course": (3,), "true_course": (3,), "level_feet": (2, 3), "past": (past, 10 + 3 * num_lmo),
-        "action": (num_lmo,), "action_1": (num_lmo,), "encoder_bias": (num_lmo,), "senses": (SENSED, 6 + 2 * num_lmo),
-        "pull": (2, 3), "blow": (3,), "lifted": (2,), "bumps": (2, 4), "targets": (HISTORY, num_joints),
-        "sensors": (num_sensors,),
+        "course": (3,), "true_course": (3,), "drift": (2,), "level_feet": (2 * CORNERS, 3),
+        "past": (past, 10 + 3 * num_lmo), "action": (num_lmo,), "action_1": (num_lmo,), "encoder_bias": (num_lmo,),
+        "senses": (SENSED, 6 + 2 * num_lmo), "pull": (2, 3), "blow": (3,), "lifted": (2,), "bumps": (2, CORNERS),
+        "targets": (HISTORY, num_joints), "sensors": (num_sensors,),
     }  # fmt: skip
     kinds: dict[str, torch.dtype] = dict.fromkeys(("moving", "walking", "lifted", "on_walk", "calm"), torch.bool)
     kinds |= dict.fromkeys(("age", "delay", "imu_lag", "joint_lag"), torch.long)

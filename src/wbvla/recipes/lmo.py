@@ -7,7 +7,7 @@ from wbvla.core.command import Shaping
 from wbvla.lmo.commands import VELOCITY
 from wbvla.lmo.learner import LearnerConfig
 from wbvla.lmo.perturb import ArmConfig
-from wbvla.lmo.randomize import CENTRED, UNEVEN
+from wbvla.lmo.randomize import UNEVEN
 from wbvla.lmo.rewards import RewardWeights
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
@@ -18,25 +18,25 @@ STAGES = (
     Stage(start_iteration=0),
     Stage(
         start_iteration=300, sharpness=0.7, arm_amplitude=0.8, push=0.4, stand_push=0.6, max_delay=2,
-        any_height_share=0.2, smoothness=1.5, stillness=1.5,
+        any_height_share=0.2, entropy=0.0, max_std=0.4, smoothness=1.5, stillness=1.5,
     ),
     Stage(
-        start_iteration=500, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.001, plant=CENTRED,
+        start_iteration=450, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, max_std=0.33, plant=UNEVEN,
         smoothness=2.0, stillness=2.0,
     ),
     Stage(
-        start_iteration=640, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.3, plant=CENTRED,
+        start_iteration=580, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.25, plant=UNEVEN,
         smoothness=2.0, stillness=3.0,
     ),
     Stage(
-        start_iteration=760, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.006, max_std=0.2, plant=CENTRED,
+        start_iteration=700, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.17, plant=UNEVEN,
         smoothness=3.0, stillness=3.0,
     ),
 )  # fmt: skip
-"""Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag."""
+"""Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag, less exploration."""
 ROUGH: tuple[dict[str, Any], ...] = (
     {"calm_share": 0.3},
     {
@@ -45,15 +45,15 @@ ROUGH: tuple[dict[str, Any], ...] = (
     },
     {
         "calm_share": 0.5, "blow": (120.0, 20.0), "bumps_m": 0.015, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.03,
-        "pull": (15.0, 15.0), "plant": UNEVEN,
+        "pull": (15.0, 15.0),
     },
     {
         "calm_share": 0.5, "blow": (160.0, 30.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 1, "torque_noise": 0.03,
-        "pull": (20.0, 15.0), "plant": UNEVEN,
+        "pull": (20.0, 15.0),
     },
     {
         "calm_share": 0.5, "blow": (190.0, 35.0), "bumps_m": 0.02, "imu_lag": 2, "joint_lag": 2, "torque_noise": 0.05,
-        "pull": (25.0, 20.0), "plant": UNEVEN,
+        "pull": (25.0, 20.0),
     },
 )  # fmt: skip
 """What the stages of `controller` add: blows, uneven ground, late senses, wrong torques, loads on the hands."""

@@ -47,12 +47,11 @@ def link_poses(spec: RobotSpec, q: Float[np.ndarray, "*b joint"]) -> Mapping[str
 
 
 class SoleChain:
-    """Both soles in the root link's frame from the low-level joints alone; cheap enough for every control tick."""
+    """Contact points of both soles in the root's frame by the low-level joints; cheap enough for every control tick."""
 
     def __init__(self, spec: RobotSpec) -> None:
-        points = np.array(spec.sole_points)
-        centre = (points.min(axis=0) + points.max(axis=0)) / 2 - np.array([0.0, 0.0, spec.sole_radius])
-        self._soles = (centre, centre * np.array([1.0, -1.0, 1.0]))
+        points = np.array(spec.sole_points) - np.array([0.0, 0.0, spec.sole_radius])
+        self._soles = (points, points * np.array([1.0, -1.0, 1.0]))
         self._chains = tuple(self._chain(spec, link) for link in spec.foot_links)
 
     @staticmethod
@@ -67,18 +66,19 @@ class SoleChain:
             link = joint.parent
         return chain
 
-    def __call__(self, q_lmo: Float[np.ndarray, "*b lmo"]) -> Float[np.ndarray, "*b 2 3"]:
-        """Centres of the left and the right sole [m] for joint angles in `lmo_joints` order [rad]."""
+    def __call__(self, q_lmo: Float[np.ndarray, "*b lmo"]) -> Float[np.ndarray, "*b 2 point 3"]:
+        """Points of the left and the right sole [m] for joint angles in `lmo_joints` order [rad]."""
         feet = []
         for sole, chain in zip(self._soles, self._chains):
-            point = np.broadcast_to(sole, (*q_lmo.shape[:-1], 3))
+            point = np.broadcast_to(sole, (*q_lmo.shape[:-1], *sole.shape))
             for origin, fixed, axis, column in chain:
-                cos, sin = np.cos(q_lmo[..., column, None]), np.sin(q_lmo[..., column, None])
+                angle = q_lmo[..., column, None, None]
+                cos, sin = np.cos(angle), np.sin(angle)
                 along = (point @ axis)[..., None] * axis
                 turned = along + cos * (point - along) + sin * np.cross(axis, point)
                 point = origin + quat_rotate(np.broadcast_to(fixed, (*turned.shape[:-1], 4)), turned)
             feet.append(point)
-        return np.stack(feet, axis=-2)
+        return np.stack(feet, axis=-3)
 
 
 def centre_of_mass(spec: RobotSpec, q: Float[np.ndarray, "*b joint"]) -> Float[np.ndarray, "*b 3"]:
