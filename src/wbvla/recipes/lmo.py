@@ -67,7 +67,9 @@ def controller(robot: str, preset: str) -> LmoConfig:
     """The whole curriculum for any robot and observation: 21e6 steps, under an hour on 2 CPU cores."""
     environment = EnvironmentConfig(preset=preset, shaping=SHAPING, arms=ARMS, weights=RewardWeights(arrived=1.5))
     stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH))
-    return LmoConfig(robot=robot, iterations=860, film_every=200, environment=environment, stages=stages)
+    return LmoConfig(
+        robot=robot, iterations=860, film_every=200, learn_threads=2, environment=environment, stages=stages
+    )
 
 
 @recipes.register("x2-lmo")
