@@ -44,8 +44,9 @@ def short() -> LmoConfig:
     """The recipe in a quarter of its time."""
     config = x2_lmo()
     stages = tuple(replace(stage, start_iteration=start) for stage, start in zip(config.stages, STARTS))
-    learn = replace(config.environment, num_threads=1)
-    return replace(config, iterations=BUDGET, stages=stages, fade=FADE, environment=learn, keep_every=BUDGET)
+    world = replace(config.environment, num_threads=1)
+    one_core = {"environment": world, "learn_threads": 1}
+    return replace(config, iterations=BUDGET, stages=stages, fade=FADE, keep_every=BUDGET, **one_core)
 
 
 def _stages(change: Callable[[Stage], Stage]) -> Callable[[LmoConfig], LmoConfig]:
