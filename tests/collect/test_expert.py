@@ -67,7 +67,7 @@ class Listener:
 
 def test_lifts_the_box_within_what_a_policy_may_command(stage: Stage) -> None:
     spec, recording = stage.spec, Recording(acceleration=True)
-    recorder = EpisodeRecorder(spec, recording, lambda: stage.expert.phase.value)
+    recorder = EpisodeRecorder(spec, recording, lambda: stage.expert.phase)
     with Listener(stage) as listener:
         outcome = stage.run(11, [recorder])
     recorder.finish()

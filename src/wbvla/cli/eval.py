@@ -10,14 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from wbvla.collect.expert import BoxLiftExpert
+from wbvla.collect.experts import expert_for
+from wbvla.collect.experts import experts as scripted
 from wbvla.collect.rollouts import RolloutRecorder, summary_of
 from wbvla.deploy.bundle import open_bundle
 from wbvla.deploy.sources import LocalSource
 from wbvla.evaluate.campaign import Assignment, CampaignConfig, evaluate_bundle
 from wbvla.evaluate.rollout import Player
 from wbvla.robots.platforms import load_robot
-from wbvla.sim.tasks import BoxLift, Task, tasks
+from wbvla.sim.tasks import Task, tasks
 
 OUT = Path("runs/eval")
 
@@ -40,13 +41,13 @@ class Options:
 
 def experts(task: Task) -> list[Player]:
     """The scripted teleoperator, for tasks that have one."""
-    if not isinstance(task, BoxLift):
+    if task.name not in scripted:
         return []
     return [
         Player(
             name="expert",
             description="scripted teleoperator that sees the simulator's state",
-            make_source=lambda arena, trial: LocalSource(BoxLiftExpert(arena.world, arena.task, seed=trial.seed)),
+            make_source=lambda arena, trial: LocalSource(expert_for(arena.task, arena.world, seed=trial.seed)),
             sees=False,
         )
     ]

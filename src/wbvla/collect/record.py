@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wbvla.collect.expert import ExpertConfig, Phase
+from wbvla.collect.expert import ExpertConfig
 from wbvla.collect.frames import EpisodeRecorder, Frame, runs_of
 from wbvla.collect.stage import Stage, StageConfig
 from wbvla.core.contract import open_artefact, require_match
@@ -33,18 +33,6 @@ FPS = 10
 SEEDS_PER_RUN = 10_000
 """attempt i of a recording with seed s starts from world seed s * SEEDS_PER_RUN + i"""
 TALLY = "truth/attempts.json"
-
-
-PHASES = {
-    Phase.WALK: ("walk to the box", "walk"),
-    Phase.READY: ("lower the body to the height of the box", "lower"),
-    Phase.SPREAD: ("bring the hands to both sides of the box", "reach"),
-    Phase.CLOSE: ("close the hands on the box", "close"),
-    Phase.SQUEEZE: ("press the box between the hands", "grasp"),
-    Phase.LIFT: ("lift the box", "lift"),
-    Phase.RELEASE: ("let go of the box", "release"),
-}
-"""words and skill of each sub-task"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +72,8 @@ class Take:
     frames: list[Frame]
     doing: list[str]
     """per frame, the expert's phase"""
+    words: Mapping[str, tuple[str, str]]
+    """phase -> words and skill of that sub-task"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +206,7 @@ def write_take(writer: DatasetWriter, take: Take, attempt: int, lmo: str) -> Non
         for frame in take.frames:
             episode.add(frame)
         for start, end, phase in runs_of(take.doing):
-            if phase != Phase.GIVE_UP.value:
-                episode.segment(start, end, *PHASES[Phase(phase)])
+            episode.segment(start, end, *take.words[phase])
         if LANGUAGE in writer.info.features:
             episode.add_phrasings(take.phrasings)
         episode.mark(take.success)
@@ -277,7 +266,7 @@ def open_stage(task: str, config: RecordConfig) -> Stage:
 
 def perform(stage: Stage, recording: Recording, seed: int) -> Take:
     """One attempt, recorded."""
-    recorder = EpisodeRecorder(stage.spec, recording, lambda: stage.expert.phase.value)
+    recorder = EpisodeRecorder(stage.spec, recording, lambda: stage.expert.phase)
     outcome = stage.run(seed, [recorder])
     recorder.finish()
     return Take(
@@ -288,6 +277,7 @@ def perform(stage: Stage, recording: Recording, seed: int) -> Take:
         phrasings=tuple(stage.task.train_instructions),
         frames=recorder.frames,
         doing=recorder.doing,
+        words=dict(stage.expert.phases),
     )
 
 

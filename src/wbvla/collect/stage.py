@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wbvla.collect.expert import BoxLiftExpert, ExpertConfig
-from wbvla.core.errors import UnknownName
+from wbvla.collect.expert import FELL, ExpertConfig
+from wbvla.collect.experts import expert_for
 from wbvla.core.interfaces import Observer
 from wbvla.core.records import Tick
 from wbvla.deploy.lmo import LmoController
@@ -50,7 +50,7 @@ class Outcome:
     seed: int
     success: bool
     reason: str
-    """`success`, or how it failed: `fell`, `slipped`, `box lost`, `not reached`, `time`, `safety: <rule>`"""
+    """`success`, or how it failed: `unreachable` after walking, `slipped`, `fell`, `time-out`, `safety: <rule>`"""
     instruction: str
     duration_s: float
     """simulated time [s]"""
@@ -90,11 +90,10 @@ class Stage:
         source = LocalSource(self.expert)
         loop = RobotLoop(self.body, self.spec, self.lmo, source, safety, [watch, *observers])
         report = loop.run(round(self.task.time_limit_s * self.body.control_hz), self.expert.instruction)
-        success = watch.times["held"] is not None if "held" in watch.times else self.task.success(self.world)
         return Outcome(
             seed=seed,
-            success=success,
-            reason="success" if success else self._failure(report.trip, watch),
+            success=watch.success,
+            reason="success" if watch.success else self._failure(report.trip),
             instruction=self.expert.instruction,
             duration_s=self.world.time_s,
             attempts=self.expert.attempts + 1,
@@ -105,24 +104,19 @@ class Stage:
         """Free the renderer."""
         self.body.close()
 
-    def _failure(self, trip: str, watch: "_Watch") -> str:
+    def _failure(self, trip: str) -> str:
         if has_fallen(self.world) or trip == "tilt":
-            return "fell"
-        if trip:
-            return f"safety: {trip}"
-        if self.expert.lost:
-            return "box lost"
-        if watch.times.get("reached") is None:
-            return "not reached"
-        return "slipped" if watch.times.get("grasped") is not None else "time"
+            return FELL
+        return f"safety: {trip}" if trip else self.expert.failure
 
 
 class _Watch:
-    """Notes when each sub-goal is first reached."""
+    """Notes when each sub-goal is first reached, and whether the task was ever done."""
 
     def __init__(self, task: Task, world: World) -> None:
         self._task, self._world = task, world
         self.times: dict[str, float | None] = dict.fromkeys(task.subgoals)
+        self.success = False
 
     def observe(self, tick: Tick) -> None:
         """Ask the task ten times per second."""
@@ -130,10 +124,4 @@ class _Watch:
             for goal, reached in self._task.progress(self._world).items():
                 if reached and self.times[goal] is None:
                     self.times[goal] = self._world.time_s
-
-
-def expert_for(task: Task, world: World, config: ExpertConfig | None = None, seed: int = 0) -> BoxLiftExpert:
-    """The scripted teleoperator of a task; raises UnknownName for a task without one."""
-    if task.name != "box-lift":
-        raise UnknownName(f"task {task.name!r} has no scripted expert; known: box-lift")
-    return BoxLiftExpert(world, task, config, seed)
+            self.success = self.success or self._task.success(self._world)

@@ -1,0 +1,13 @@
+"""The experts, one per task. Importing this room registers all of them in `experts`."""
+
+from wbvla.collect.expert import Expert, ExpertConfig, experts
+from wbvla.collect.experts.box_lift import BoxLiftExpert
+from wbvla.sim.scene import World
+from wbvla.sim.tasks.task import Task
+
+__all__ = ["BoxLiftExpert", "expert_for", "experts"]
+
+
+def expert_for(task: Task, world: World, config: ExpertConfig | None = None, seed: int = 0) -> Expert:
+    """The scripted teleoperator of a task; raises UnknownName for a task without one."""
+    return experts.build(task.name)(world, task, config, seed)
