@@ -41,6 +41,8 @@ class ExpertConfig:
     """while reaching, an error beyond this multiple of the accepted one sends the robot back to walking [-]"""
     walk_limit_s: float = 25.0
     """a walk that has not arrived after this long has failed [s]"""
+    lowest_m: float = 0.48
+    """deepest stance that is commanded: below 0.47 m the shipped controller falls within seconds [m]"""
     chunk_steps: int = 8
     """steps of each action chunk at 10 Hz [-]"""
     perturbation: float = 0.0
@@ -203,9 +205,9 @@ class Expert(ABC):
 
     def stance_for(self, hands_m: float, below_torso_m: float) -> float:
         """Stance height at which hands this high above the floor are this far below the torso's origin [m]."""
-        low, high = self.world.spec.height_range_m
+        low, high = max(self.world.spec.height_range_m[0], self.config.lowest_m), self.world.spec.height_range_m[1]
         torso_over_root = self.torso()[0][2] - self.world.root_pose()[0][2]
-        return float(np.clip(hands_m + below_torso_m - torso_over_root, low + 0.01, high - 0.01))
+        return float(np.clip(hands_m + below_torso_m - torso_over_root, low, high - 0.01))
 
     # From motions to actions.
 
