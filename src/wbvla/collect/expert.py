@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from wbvla.collect.approach import Approach, ApproachConfig
 from wbvla.collect.arms import ArmMotion, Reach
-from wbvla.collect.ik import ArmIk
+from wbvla.collect.ik import ArmIk, IkConfig
 from wbvla.core.errors import ConfigError
 from wbvla.core.records import Action, Observation
 from wbvla.core.registry import Registry
@@ -41,6 +41,8 @@ class ExpertConfig:
     """while reaching, an error beyond this multiple of the accepted one sends the robot back to walking [-]"""
     walk_limit_s: float = 25.0
     """a walk that has not arrived after this long has failed [s]"""
+    roll_room_rad: float = 0.15
+    """shoulders keep this far from their limits, so that hands can press where arms are close together [rad]"""
     lowest_m: float = 0.48
     """deepest stance that is commanded: below 0.47 m the shipped controller falls within seconds [m]"""
     chunk_steps: int = 8
@@ -89,7 +91,8 @@ class Expert(ABC):
     def __init__(self, world: World, task: Task, config: ExpertConfig | None = None, seed: int = 0) -> None:
         self.config, self.world, self.task, self.seed = config or ExpertConfig(), world, task, seed
         self.instruction = task.instruction(seed)
-        self.arms = ArmMotion(ArmIk(world.spec), self.config.chunk_steps)
+        ik = ArmIk(world.spec, IkConfig(roll_room_rad=self.config.roll_room_rad))
+        self.arms = ArmMotion(ik, self.config.chunk_steps)
         self.approach = Approach(world.spec.shaping, self.config.approach)
         self.rest, self.carry = self.arms.ik.rest, self.arms.posture
         rows = world.spec.indices(world.spec.arm_joints)
@@ -152,15 +155,24 @@ class Expert(ABC):
             if done():
                 return
 
-    def walk(self, phase: str, error: Callable[[], np.ndarray], motion: Callable[[np.ndarray], Motion]) -> Script:
-        """Walk until the robot stands within the accepted errors.
+    def walk(
+        self,
+        phase: str,
+        error: Callable[[], np.ndarray],
+        motion: Callable[[np.ndarray], Motion],
+        passing: float = 0.0,
+    ) -> Script:
+        """Walk until the robot stands within the accepted errors; raises `UNREACHABLE` when that takes too long.
 
         Args:
             error: the place seen from where the robot stands, x, y [m], psi [rad] (`error_to`).
             motion: what arms, grippers and height do on the way, given the error.
+            passing: a place to walk through: within this multiple of the accepted errors it is left behind [-].
         """
         self.enter(phase)
         while not self.approach.arrived(error()):
+            if passing and (np.abs(error()) <= passing * np.array(self.config.approach.accept)).all():
+                return
             if self.phase_s > self.config.walk_limit_s:
                 raise Lapse(UNREACHABLE)
             now = error()

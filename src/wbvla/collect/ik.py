@@ -34,6 +34,9 @@ class IkConfig:
     """pull towards the resting posture, which settles the redundant elbow [1/rad]"""
     stride_rad: float = 0.3
     """largest change of a joint in one QP step, which keeps wishes out of reach from throwing the arms about [rad]"""
+    roll_room_rad: float = 0.0
+    """shoulders roll no nearer to their limits than this: a drive presses by a target beyond the angle, and a target
+    past the limit is cut, so a hand whose shoulder rests on its limit presses with half the force and tilts [rad]"""
     tolerance_m: float = 0.002
     """stop early when both palms are this close [m]"""
 
@@ -75,6 +78,9 @@ class ArmIk:
         self.rest = spec.column("default")[spec.indices(spec.arm_joints)]
         self._kp = spec.column("kp")[spec.indices(spec.arm_joints)]
         self._model = self._torso_model(spec)
+        for name in spec.arm_joints:
+            if "shoulder_roll" in name:
+                self._model.joint(name).range += np.array([1.0, -1.0]) * self.config.roll_room_rad
         self._dofs = np.array([self._model.joint(name).dofadr[0] for name in spec.arm_joints])
         self._configuration = mink.Configuration(self._model)
         orientation = [self.config.tilt_cost, self.config.pitch_cost, self.config.tilt_cost]

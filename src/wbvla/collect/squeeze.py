@@ -65,7 +65,7 @@ class Squeeze:
     def __init__(self, expert: Expert, name: str, config: SqueezeConfig | None = None) -> None:
         self.config, self._expert, self._name = config or SqueezeConfig(), expert, name
         self._held: dict[str, HandPose] = {}
-        self._held_height_m = 0.0
+        self._held_height_m, self._missing_s = 0.0, 0.0
 
     # What is known of the object.
 
@@ -132,32 +132,29 @@ class Squeeze:
         yield from expert.during(
             "squeeze", self._pressing, lambda: expert.phase_s > config.squeeze_rise_s + 3 * PERIOD_S
         )
-        self._held, self._held_height_m = self.grasp(0.0), self.stance_m()
+        self._held, self._held_height_m, self._missing_s = self.grasp(0.0), self.stance_m(), 0.0
         if not self.holding():
             raise Lapse(UNREACHABLE)
 
     def lift(
         self, rise_m: float, height_m: float, done: Callable[[], bool], kept: Callable[[], bool] = lambda: True
     ) -> Script:
-        """Raise the hands in the torso frame and stand up to a height, until `done`.
+        """Raise the hands in the torso frame and stand up to a height, until `done`; see `carrying` for `kept`."""
+        expert, speed = self._expert, self.config.rise_speed_mps
 
-        Raises `SLIPPED` when a hand has lost the object, or when it is not `kept` as it should be.
+        def motion() -> Motion:
+            return self.carrying(rise_m, min(height_m, self._held_height_m + speed * expert.phase_s), kept)
+
+        yield from expert.during("lift", motion, done)
+
+    def carrying(self, rise_m: float, height_m: float, kept: Callable[[], bool] = lambda: True) -> Motion:
+        """Hold the object where it was taken, `rise_m` higher in the torso frame; ask for it once per 0.1 s.
+
+        Raises `SLIPPED` when a hand has lost the object for a while, or when it is not `kept` as it should be.
         """
-        expert = self._expert
-        expert.enter("lift")
-        missing_s = 0.0
-        while True:
-            yield self.carrying(
-                rise_m, min(height_m, self._held_height_m + self.config.rise_speed_mps * expert.phase_s)
-            )
-            if done():
-                return
-            missing_s = 0.0 if self.holding() and kept() else missing_s + PERIOD_S
-            if missing_s > 0.35:
-                raise Lapse(SLIPPED)
-
-    def carrying(self, rise_m: float, height_m: float) -> Motion:
-        """Hold the object where it was taken, `rise_m` higher in the torso frame."""
+        self._missing_s = 0.0 if self.holding() and kept() else self._missing_s + PERIOD_S
+        if self._missing_s > 0.35:
+            raise Lapse(SLIPPED)
         rise = np.array([0.0, 0.0, rise_m])
         goals = {side: replace(pose, xyz=pose.xyz + rise) for side, pose in self._held.items()}
         reach = Reach(goals=goals, speed_mps=self.config.lift_speed_mps, forces_w=self.push(1.0, 1.0))

@@ -2,10 +2,11 @@
 
 from wbvla.collect.expert import Expert, ExpertConfig, experts
 from wbvla.collect.experts.box_lift import BoxLiftExpert
+from wbvla.collect.experts.box_loading import BoxLoadingExpert
 from wbvla.sim.scene import World
 from wbvla.sim.tasks.task import Task
 
-__all__ = ["BoxLiftExpert", "expert_for", "experts"]
+__all__ = ["BoxLiftExpert", "BoxLoadingExpert", "expert_for", "experts"]
 
 
 def expert_for(task: Task, world: World, config: ExpertConfig | None = None, seed: int = 0) -> Expert:

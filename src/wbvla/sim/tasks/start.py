@@ -1,4 +1,4 @@
-"""Where a robot starts before what it shall reach: the paper's ranges scaled by a difficulty, in view or to be searched."""
+"""Where a robot starts before what it shall reach: the ranges of the paper by difficulty, in view or to be searched."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +89,9 @@ def seen_share(world: World, target: str, camera: str = "head") -> float:
     return float(seen.mean())
 
 
-def in_picture(world: World, points_w: Float[np.ndarray, "point 3"], camera: str = "head") -> Bool[np.ndarray, " point"]:
+def in_picture(
+    world: World, points_w: Float[np.ndarray, "point 3"], camera: str = "head"
+) -> Bool[np.ndarray, " point"]:
     """Which points of the world fall into a camera's picture of 4:3."""
     view = world.data.camera(camera)
     seen = (points_w - view.xpos) @ view.xmat.reshape(3, 3)
