@@ -64,6 +64,7 @@ class RoomPlan:
             wall_colour=self._tint(rng.uniform(0.62, 0.92), 0.10),
             light=rng.uniform(0.75, 1.15),
             seed=int(rng.integers(1 << 31)),
+            furnished=False,
         )
         add_room(self.model, room)
         self.model.visual.map.znear = 0.02

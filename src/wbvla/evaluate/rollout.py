@@ -65,6 +65,8 @@ class RolloutConfig:
     """[px]"""
     film_camera: str = "view"
     """camera of the third-person view"""
+    film_shadows: bool = True
+    """shadows in the third-person view, at three times its cost without a graphics card"""
     judge_ticks: int = 1
     """control ticks between two looks at the task's goals"""
     time_limit_s: float = 0.0
@@ -101,7 +103,7 @@ class _View:
     """Third-person pictures of one world."""
 
     def __init__(self, world: World, config: RolloutConfig) -> None:
-        size = RenderConfig(width=config.film_width, height=config.film_height, samples=4)
+        size = RenderConfig(width=config.film_width, height=config.film_height, shadows=config.film_shadows, samples=4)
         self._world, self._camera = world, config.film_camera
         self._renderer = Renderer(world.model, (config.film_camera,), size)
 

@@ -29,7 +29,8 @@ PALETTE = {
     "sleeve": ((0.24, 0.32, 0.48, 1.0), 0.05),
 }
 """colour (r, g, b, a) and specular share"""
-VISUAL_GROUP, COLLISION_GROUP = 2, 3
+CEILING_GROUP, VISUAL_GROUP, COLLISION_GROUP = 1, 2, 3
+"""a ceiling is not drawn together with shadows: it would keep the sun out; what only collides is never drawn"""
 
 
 def add_palette(spec: mujoco.MjSpec) -> None:

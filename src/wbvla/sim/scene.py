@@ -1,6 +1,6 @@
 """A world: one robot in a room with floor, walls and light, tables, boxes and containers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -12,6 +12,7 @@ from wbvla.core.rotation import quat_from_rpy
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.appearance import COLLISION_GROUP
 from wbvla.sim.contact import FIXED, FREE, GROUND, NOTHING, ContactKind
+from wbvla.sim.furniture import add_materials, furnish
 from wbvla.sim.gripper import actuator_name, finger_travel
 from wbvla.sim.mjcf import MjcfOptions, build_robot, joint_addresses
 from wbvla.sim.texture import add_surface, surface
@@ -47,6 +48,15 @@ class RoomConfig:
     """brightness of lamps and ambient light [-]"""
     seed: int = 0
     """of the textures"""
+    furnished: bool = True
+    """furniture along the walls, a ceiling with lamps, and other floors and walls that a seed may choose
+    (`sim/tasks/variation.py`); all of it is seen and never met"""
+
+
+FLOORS = ("planks", "tiles", "carpet", "parquet", "concrete")
+"""surfaces that a furnished room keeps ready as materials `floor_<surface>`"""
+WALLS = ("plaster", "stripes", "bricks", "panels")
+"""and as materials `wall_<surface>`"""
 
 
 def build_scene(spec: RobotSpec, options: MjcfOptions, room: RoomConfig) -> mujoco.MjSpec:
@@ -57,7 +67,7 @@ def build_scene(spec: RobotSpec, options: MjcfOptions, room: RoomConfig) -> mujo
 
 
 def add_room(scene: mujoco.MjSpec, room: RoomConfig) -> None:
-    """Floor, four walls with skirting, a plain ceiling and lamps; near clipping fit for cameras on hands."""
+    """Floor, four walls with skirting, light and furniture; near clipping fit for cameras on hands."""
     rng = np.random.default_rng(room.seed)
     floor = add_surface(scene, "floor", surface(room.floor, room.floor_colour, rng), 1.0)
     wall = add_surface(scene, "wall", surface(room.wall, room.wall_colour, rng), 1.2)
@@ -69,7 +79,7 @@ def add_room(scene: mujoco.MjSpec, room: RoomConfig) -> None:
         half = room.half_y if index < 2 else room.half_x
         turn = quat_from_rpy(np.array([0.0, 0.0, yaw]))
         _add_wall(world.add_body(name=f"wall_{index}", pos=(x, y, 0.0), quat=turn), half, room.height, wall)
-    # The ceiling is the sky: a real one would keep the lamps' light out when shadows are drawn.
+    # The sky is the ceiling where none is drawn: in a room without furniture, and together with shadows.
     scene.add_texture(
         name="ceiling",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -79,13 +89,21 @@ def add_room(scene: mujoco.MjSpec, room: RoomConfig) -> None:
         height=8,
     )
     _add_lamps(scene, room)
+    if room.furnished:
+        for group, kinds, edge_m in (("floor", FLOORS, 1.0), ("wall", WALLS, 1.2)):
+            for kind in kinds:
+                image = surface(kind, (0.85, 0.85, 0.85), rng)
+                turned = image if group == "floor" else image.transpose(1, 0, 2)  # a wall's texture lies on its side
+                add_surface(scene, f"{group}_{kind}", turned, edge_m)
+        add_materials(scene, rng)
+        furnish(scene, (room.half_x, room.half_y), room.height)
 
 
 def _add_wall(body: mujoco.MjsBody, half: float, height: float, material: str) -> None:
     """What is seen is a plane, open from behind and without shadow; what is met is a hidden box behind it."""
     upright = quat_from_rpy(np.array([0.0, np.pi / 2, 0.0]))
     seen = _geom(body, PLANE, (height / 2, half, 0.1), (0, 0, height / 2), NOTHING)
-    seen.quat, seen.material = upright, material
+    seen.name, seen.quat, seen.material = body.name, upright, material
     _geom(body, BOX, (0.05, half, height / 2), (-0.05, 0, height / 2), FIXED).group = COLLISION_GROUP
     _geom(body, BOX, (0.008, half, 0.05), (0.008, 0, 0.05), NOTHING).rgba = (0.93, 0.93, 0.91, 1.0)
 
@@ -94,6 +112,7 @@ def _add_lamps(scene: mujoco.MjSpec, room: RoomConfig) -> None:
     head, light = scene.visual.headlight, room.light
     head.ambient, head.diffuse, head.specular = (0.5 * light,) * 3, (0.22 * light,) * 3, (0.05,) * 3
     scene.visual.map.znear, scene.visual.map.zfar = 0.004, 12.0
+    scene.visual.map.shadowclip = 3.0  # a floor at the edge of the shadow map would be speckled
     scene.stat.extent, scene.stat.center = 3.0, (0.0, 0.0, 0.8)
     for name, direction, strength in (("sun", (-0.35, 0.45, -1.0), 0.42), ("fill", (0.5, -0.4, -0.7), 0.18)):
         lamp = scene.worldbody.add_light(name=name, pos=(0.0, 0.0, room.height), dir=direction)
@@ -163,12 +182,23 @@ def _geom(
     )
 
 
+VARIED = (
+    *("geom_rgba", "geom_matid", "geom_group", "geom_pos", "geom_friction", "mat_rgba", "body_pos", "body_quat"),
+    *("light_dir", "light_diffuse", "cam_pos", "cam_quat", "cam_fovy"),
+)
+"""fields of a model that `sim/tasks/variation.py` may change"""
+
+
 class World:
     """A compiled scene with its robot; joint arrays in `spec.joint_names` order."""
 
     def __init__(self, spec: RobotSpec, scene: mujoco.MjSpec) -> None:
         self.spec = spec
         self.model: mujoco.MjModel = scene.compile()
+        head = self.model.vis.headlight
+        lamp = {"head_ambient": head.ambient.copy(), "head_diffuse": head.diffuse.copy()}
+        self.nominal: Mapping[str, np.ndarray] = {n: getattr(self.model, n).copy() for n in VARIED} | lamp
+        """the fields of `VARIED` and the light at the camera as they were compiled"""
         self.data = mujoco.MjData(self.model)
         addresses = joint_addresses(self.model, spec.joint_names)
         self.qpos, self.qvel, self.ctrl = (addresses[key] for key in ("qpos", "qvel", "ctrl"))

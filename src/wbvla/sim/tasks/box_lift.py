@@ -1,7 +1,7 @@
 """Box lift: walk to a box on a table, take it between both hands, lift it 10 cm and hold it for 2 s."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,21 +14,12 @@ from wbvla.sim.tasks.task import (
     contacts_of,
     hand_bodies,
     has_fallen,
-    paint,
     resize_box,
     tasks,
 )
+from wbvla.sim.tasks.variation import VariationConfig, vary
 
 BOX, TABLE = "box", "table"
-COLOURS = (
-    (0.72, 0.52, 0.32),
-    (0.80, 0.22, 0.18),
-    (0.16, 0.42, 0.74),
-    (0.20, 0.58, 0.32),
-    (0.90, 0.66, 0.16),
-    (0.48, 0.28, 0.58),
-)
-"""cardboard, red, blue, green, yellow, purple"""
 TRAIN = (
     "pick up the box from the table",
     "lift the box off the table",
@@ -88,6 +79,8 @@ class BoxLiftConfig:
     """and stay there for this long"""
     reach_m: float = 0.5
     """pelvis nearer to the box than this counts as having walked there"""
+    variation: VariationConfig = field(default_factory=VariationConfig)
+    """looks and friction by seed"""
 
 
 class BoxLift(Task):
@@ -115,17 +108,17 @@ class BoxLift(Task):
             config.table_size_m,
             (0.62, 0.47, 0.32),
         )
-        add_box(scene, BOX, config.box_half_high_m, config.box_mass_kg[1], COLOURS[0])
+        add_box(scene, BOX, config.box_half_high_m, config.box_mass_kg[1], (0.72, 0.52, 0.32))
         world = World(spec, scene)
         self.reset(world, 0)
         return world
 
     def reset(self, world: World, seed: int) -> None:
-        """Size, mass, colour and place of the box, then the robot in front of it, all drawn from the seed."""
+        """Size, mass and place of the box, the robot in front of it, and the looks, all drawn from the seed."""
         config, rng = self.config, np.random.default_rng((seed, 1))
         half = rng.uniform(config.box_half_low_m, config.box_half_high_m)
         resize_box(world, BOX, half, float(rng.uniform(*config.box_mass_kg)))
-        paint(world, BOX, COLOURS[int(rng.integers(len(COLOURS)))])
+        rng.integers(6)  # was the colour; places and masses of the seeds stay what they were
         yaw = float(rng.uniform(-1, 1)) * config.box_yaw_rad
         footprint = abs(np.cos(yaw)) * half[0] + abs(np.sin(yaw)) * half[1]
         x = config.table_front_x_m + footprint + float(rng.uniform(*config.box_inset_m))
@@ -135,6 +128,7 @@ class BoxLift(Task):
         away = np.array([-np.cos(yaw), -np.sin(yaw)]) * distance + np.array([-np.sin(yaw), np.cos(yaw)]) * lateral
         world.reset((x + float(away[0]), y + float(away[1])), yaw + float(turn))
         world.place(BOX, (x, y, config.table_height_m + half[2]), yaw)
+        vary(world, config.variation, seed, objects=(BOX,), tables=(TABLE,))
         self._rest_m, self._lifted_since_s = config.table_height_m, None
 
     def progress(self, world: World) -> Mapping[str, bool]:
