@@ -63,16 +63,20 @@ class Approach:
         wanted = self._wanted(error)
         if not self._flags.any() and not self.settled and self._standing_s > 0.0:
             wanted[:] = 0
-        self._flags = wanted
+        return self.follow(wanted)
+
+    def hold(self) -> Int[np.ndarray, "3"]:
+        """Flags of a period in which the robot shall stand."""
+        return self.step(np.zeros(3))
+
+    def follow(self, wanted: Int[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
+        """The same flags back, kept in mind as those of the next period: for strides that end by another rule."""
+        self._flags = wanted.copy()
         for _ in range(round(self.config.period_s / CONTROL_DT_S)):
             self._sbar = smooth_flags(self._sbar, wanted.astype(float), self._shaping)
         still = not wanted.any() and bool((np.abs(self._sbar) < self.config.still).all())
         self._standing_s = self._standing_s + self.config.period_s if still else 0.0
         return wanted.copy()
-
-    def hold(self) -> Int[np.ndarray, "3"]:
-        """Flags of a period in which the robot shall stand."""
-        return self.step(np.zeros(3))
 
     def coast(self) -> Float[np.ndarray, "3"]:
         """How far each axis still travels when its flag is released now (signed) [m, m, rad]."""

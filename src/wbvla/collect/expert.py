@@ -178,6 +178,15 @@ class Expert(ABC):
             now = error()
             yield replace(motion(now), flags=self.approach.step(now))
 
+    def stride(self, phase: str, flags: tuple[int, int, int], motion: Callable[[], Motion], metres: float) -> Script:
+        """Hold flags until the robot is this far from where it was, or for 3 s; where exactly does not matter."""
+        start = self.world.root_pose()[0][:2]
+
+        def done() -> bool:
+            return float(np.linalg.norm(self.world.root_pose()[0][:2] - start)) > metres or self.phase_s > 3.0
+
+        yield from self.during(phase, lambda: replace(motion(), flags=self.approach.follow(np.array(flags))), done)
+
     def recover(self, lapse: Lapse) -> bool:
         """Write a lapse down; whether it cost a grasp, so that the script has to let go and start again."""
         self.lapses.append(lapse.kind)

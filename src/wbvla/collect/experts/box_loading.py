@@ -13,6 +13,8 @@ from wbvla.sim.tasks.box_loading import BOX, TABLE, TROLLEY
 from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
 from wbvla.sim.trolley import bed_half
 
+BACK = (-1, 0, 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadingConfig:
@@ -91,9 +93,7 @@ class BoxLoadingExpert(Expert):
 
         table_m = box_bottom_m(self.world, BOX)
         yield from box.lift(rise, loading.carry_height_m, lambda: self._is_up(table_m))
-        root, heading = self._stand()
-        behind = root - loading.back_m * np.array([np.cos(heading), np.sin(heading)])
-        yield from self.walk("back", lambda: self.error_to(behind, heading), carrying, passing=1.0)
+        yield from self.stride("back", BACK, lambda: carrying(np.zeros(3)), loading.back_m)
         yield from self.walk("turn", lambda: np.array([0.0, 0.0, self._trolley_error()[2]]), carrying)
         yield from self.walk("carry", self._trolley_error, carrying)
         yield from self._set_down(box, rise)
@@ -111,9 +111,7 @@ class BoxLoadingExpert(Expert):
 
     def _leave(self) -> Script:
         """Away from the cart, hands up; success usually comes before."""
-        root, heading = self._stand()
-        behind = root - 0.3 * np.array([np.cos(heading), np.sin(heading)])
-        yield from self.walk("leave", lambda: self.error_to(behind, heading), lambda _: Motion(arms=self.carry))
+        yield from self.stride("leave", BACK, lambda: Motion(arms=self.carry), self.loading.back_m)
 
     # What is known of the world.
 
