@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -120,6 +120,13 @@ class RobotLoop:
 
     def run(self, ticks: int, instruction: str = "") -> LoopReport:
         """Run at most `ticks` control ticks and say what happened; raises SafetyTrip when a trip is latched."""
+        report = LoopReport()
+        for _ in self.ticks(report, ticks, instruction):
+            pass
+        return report
+
+    def ticks(self, report: LoopReport, ticks: int, instruction: str = "") -> Iterator[Tick]:
+        """The same, one control tick at a time, for a caller that sets the pace; `report` is whole at the end."""
         first = self._body.read()
         self._safety.begin(first)
         self.instruction = instruction or self.instruction
@@ -131,7 +138,6 @@ class RobotLoop:
         config = ChunkConfig(control_hz=self._body.control_hz)
         player = ChunkPlayer(first.q[self._arm_index], self._spec.nominal_height_m, config)
         self._seen, self._settle_ticks, self._finish, self._stop = -1, 0, False, False
-        report = LoopReport()
         now_s = before_s = first.time_s
         while not self._is_over(report, ticks):
             started = time.perf_counter()
@@ -141,8 +147,8 @@ class RobotLoop:
             report.work_s.append(time.perf_counter() - started)
             before_s, now_s = now_s, self._body.tick()
             self._account(report, tick, now_s - before_s)
+            yield tick
         report.trip, report.counts = self._safety.trip, dict(self._safety.counts)
-        return report
 
     def _is_over(self, report: LoopReport, ticks: int) -> bool:
         """Set the reason and say whether the run ends before the next tick."""

@@ -184,9 +184,9 @@ def _geom(
 
 VARIED = (
     *("geom_rgba", "geom_matid", "geom_group", "geom_pos", "geom_friction", "mat_rgba", "body_pos", "body_quat"),
-    *("light_dir", "light_diffuse", "cam_pos", "cam_quat", "cam_fovy"),
+    *("light_dir", "light_diffuse", "cam_pos", "cam_quat", "cam_fovy", "geom_size"),
 )
-"""fields of a model that `sim/tasks/variation.py` may change"""
+"""fields of a model that tasks may change from seed to seed"""
 
 
 class World:
@@ -214,8 +214,11 @@ class World:
         return float(self.data.time)
 
     def reset(self, xy: Vector = (0.0, 0.0), yaw: float = 0.0) -> None:
-        """Everything where the scene put it; the robot in its default pose at a place and heading, hands open."""
+        """Everything where the scene put it, cameras as they were compiled; the robot in its default pose at a place
+        and heading, hands open."""
         mujoco.mj_resetData(self.model, self.data)
+        for name in ("cam_pos", "cam_quat", "cam_fovy"):
+            getattr(self.model, name)[:] = self.nominal[name]
         default = self.spec.column("default")
         self.data.qpos[:3] = (*xy, self.spec.nominal_height_m)
         self.data.qpos[3:7] = quat_from_rpy(np.array([0.0, 0.0, yaw]))

@@ -94,11 +94,11 @@ def resize_box(world: World, name: str, half: Float[np.ndarray, "3"], mass: floa
     model, body = world.model, world.model.body(name)
     if (np.asarray(half) <= 0.0).any() or mass <= 0.0:
         raise ConfigError(f"box {name!r} needs positive half sizes and mass, not {list(half)} m and {mass} kg")
-    before = box_half(world, name)
+    built = world.nominal["geom_size"]
+    factor = np.asarray(half) / built[model.geom(name).id]
     for geom in range(int(body.geomadr[0]), int(body.geomadr[0] + body.geomnum[0])):
         strip = geom != model.geom(name).id
-        factor = np.asarray(half) / before
-        model.geom_size[geom] = model.geom_size[geom] * factor if strip else half
+        model.geom_size[geom] = built[geom] * factor if strip else half
         model.geom_rbound[geom] = float(np.linalg.norm(model.geom_size[geom]))
         model.geom_aabb[geom, 3:] = model.geom_size[geom]
     squares = np.square(half)
