@@ -4,6 +4,7 @@
 
 100 seeded robots per command, each with its own plant, sensor noise and delay, stand for 5 s before. Plain: arms at
 rest. Disturbed: arm clips at 2.0x speed and 1.5x amplitude, blows of 0.2 s up to 150 N and 30 N.m about every 4 s.
+`arms_*`, in the long form: the arm clips without the blows.
 
 `*_pos_m`, `*_yaw_rad`: where the robot ends after all 15 s against v_goal x 5 s from where it began (total
 displacement). `*_settle_m`, `*_settle_rad`: the settling phase alone, against where the integral of the reference from
@@ -21,7 +22,7 @@ from pathlib import Path
 from wbvla.core.contract import open_artefact
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
-from wbvla.lmo.conditions import PAPER, cells, disturbed, plain, worse_than_paper
+from wbvla.lmo.conditions import PAPER, arms_alone, cells, disturbed, plain, worse_than_paper
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_protocol.json"
@@ -39,6 +40,8 @@ def main() -> int:
     each = 8 if options.quick else 100
     spec, calm = load_robot(options.robot), plain(options.seed)
     rows = {"": cells(policy, spec, calm, each), "disturbed_": cells(policy, spec, disturbed(calm), each)}
+    if not options.quick:
+        rows["arms_"] = cells(policy, spec, arms_alone(calm), each)
     result = {f"{mark}{name}": value for mark, row in rows.items() for name, value in row.items()}
     for name, paper in PAPER.items():
         print(f"{name:16} {result[name]}  disturbed {result[f'disturbed_{name}']}   paper {paper}")

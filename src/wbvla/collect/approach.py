@@ -18,7 +18,7 @@ class ApproachConfig:
 
     accept: tuple[float, float, float] = (0.06, 0.06, 0.15)
     """errors within this, standing, are an arrival; a larger one starts its axis"""
-    coast_ahead: tuple[float, float, float] = (0.3, 0.7, 0.1)
+    coast_ahead: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """share of the reference's coast that the robot really travels after s_x = 1, s_y, s_psi [-]"""
     coast_back: float = 1.0
     """the same after s_x = -1 [-]"""

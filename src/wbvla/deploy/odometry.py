@@ -26,12 +26,11 @@ class Odometry:
     def __init__(self, spec: RobotSpec, config: CourseConfig, num_robots: int, rate_hz: float) -> None:
         self._soles, self._config, self._dt_s = SoleChain(spec), config, 1.0 / rate_hz
         self._num = num_robots
-        self.bias = GyroBias(num_robots)
-        """of the gyro; a property of the robot, so `reset` keeps it"""
         self.reset()
 
     def reset(self) -> None:
-        """Every robot is on its way."""
+        """Every robot is on its way, and nothing is known of its gyro: a run does not depend on the one before."""
+        self.bias = GyroBias(self._num)
         self.course: Float[np.ndarray, "world 3"] = np.zeros((self._num, 3))
         """off the intended way: x, y [m] in the heading frame, heading [rad]"""
         self._gravity: Float[np.ndarray, "world 3"] | None = None

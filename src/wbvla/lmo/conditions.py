@@ -29,9 +29,14 @@ def plain(seed: int) -> TrialConfig:
     return TrialConfig(seed=seed, arm_amplitude=0.0)
 
 
+def arms_alone(config: TrialConfig) -> TrialConfig:
+    """The same with arm clips at 2.0x speed and 1.5x amplitude."""
+    return replace(config, arm_amplitude=1.0, arms=REPLAY)
+
+
 def disturbed(config: TrialConfig) -> TrialConfig:
-    """The same with arm clips at 2.0x speed and 1.5x amplitude, and blows."""
-    return replace(config, arm_amplitude=1.0, arms=REPLAY, wrench=BLOWS)
+    """The same with these arm clips and blows."""
+    return replace(arms_alone(config), wrench=BLOWS)
 
 
 def cells(policy: Path, spec: RobotSpec, config: TrialConfig, robots_each: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-HISTORY = 3
+HISTORY = 4
 """control targets kept, for the actuation delay"""
 CORNERS = 4
 """contact points of a sole"""

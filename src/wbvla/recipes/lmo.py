@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from wbvla.core.command import Shaping
 from wbvla.lmo.commands import VELOCITY
 from wbvla.lmo.learner import LearnerConfig
 from wbvla.lmo.perturb import ArmConfig
@@ -13,6 +12,7 @@ from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import LmoConfig
 from wbvla.recipes.registry import recipes
+from wbvla.robots.platforms import load_robot
 
 STAGES = (
     Stage(start_iteration=0),
@@ -26,13 +26,13 @@ STAGES = (
         smoothness=2.0, stillness=2.0,
     ),
     Stage(
-        start_iteration=580, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=3,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.25, plant=UNEVEN,
+        start_iteration=580, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=5,
+        any_height_share=0.5, home_share=0.2, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.25, plant=UNEVEN,
         smoothness=2.0, stillness=3.0,
     ),
     Stage(
-        start_iteration=700, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=4,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.17, plant=UNEVEN,
+        start_iteration=700, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=6,
+        any_height_share=0.5, home_share=0.2, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.17, plant=UNEVEN,
         smoothness=3.0, stillness=3.0,
     ),
 )  # fmt: skip
@@ -57,15 +57,14 @@ ROUGH: tuple[dict[str, Any], ...] = (
     },
 )  # fmt: skip
 """What the stages of `controller` add: blows, uneven ground, late senses, wrong torques, loads on the hands."""
-SHAPING = Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1)
-"""walks to within 0.4 % of goal speed x time: what the onset loses, the release gives back"""
 ARMS = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
 """up to the speed and beyond most of the way that the protocol's disturbed condition plays"""
 
 
 def controller(robot: str, preset: str) -> LmoConfig:
     """The whole curriculum for any robot and observation: 21e6 steps, under an hour on 2 CPU cores."""
-    environment = EnvironmentConfig(preset=preset, shaping=SHAPING, arms=ARMS, weights=RewardWeights(arrived=1.5))
+    shaping = load_robot(robot).shaping
+    environment = EnvironmentConfig(preset=preset, shaping=shaping, arms=ARMS, weights=RewardWeights(arrived=1.5))
     stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH))
     return LmoConfig(
         robot=robot, iterations=860, film_every=200, learn_threads=2, environment=environment, stages=stages

@@ -96,7 +96,7 @@ def agibot_x2() -> RobotSpec:
         torso_link="torso_link",
         height_range_m=(0.45, 0.66),
         nominal_height_m=0.63,
-        shaping=Shaping(),
+        shaping=Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1),
         cameras=_cameras(),
         imus=(
             ImuFacts(name="pelvis", link="pelvis", xyz=(0.0239465, -0.000228682, 0.04171)),

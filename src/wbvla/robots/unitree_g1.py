@@ -93,7 +93,7 @@ def unitree_g1() -> RobotSpec:
         torso_link="torso_link",
         height_range_m=(0.55, 0.76),
         nominal_height_m=0.72,
-        shaping=Shaping(),
+        shaping=Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1),
         cameras=_cameras(),
         imus=(
             ImuFacts(name="pelvis", link="pelvis", xyz=(0.04525, 0.0, -0.08339)),
