@@ -50,9 +50,13 @@ class Approach:
         """Whether the robot has stood for `settle_s`."""
         return self._standing_s >= self.config.settle_s
 
-    def arrived(self, error: Float[np.ndarray, "3"]) -> bool:
-        """Standing, and near enough on every axis."""
-        return self.settled and bool((np.abs(error) <= self.config.accept).all())
+    def near(self, error: Float[np.ndarray, "3"], factor: float = 1.0) -> bool:
+        """Within a multiple of the accepted errors on every axis, standing or not."""
+        return bool((np.abs(error) <= factor * np.array(self.config.accept)).all())
+
+    def arrived(self, error: Float[np.ndarray, "3"], factor: float = 1.0) -> bool:
+        """Standing, and near enough."""
+        return self.settled and self.near(error, factor)
 
     def step(self, error: Float[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
         """Flags of the next period.

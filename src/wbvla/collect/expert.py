@@ -160,18 +160,20 @@ class Expert(ABC):
         phase: str,
         error: Callable[[], np.ndarray],
         motion: Callable[[np.ndarray], Motion],
-        passing: float = 0.0,
+        enough: float = 1.0,
+        passing: bool = False,
     ) -> Script:
-        """Walk until the robot stands within the accepted errors; raises `UNREACHABLE` when that takes too long.
+        """Walk until the robot stands near a place; raises `UNREACHABLE` when that takes too long.
 
         Args:
             error: the place seen from where the robot stands, x, y [m], psi [rad] (`error_to`).
             motion: what arms, grippers and height do on the way, given the error.
-            passing: a place to walk through: within this multiple of the accepted errors it is left behind [-].
+            enough: multiple of the accepted errors that is near enough [-].
+            passing: a place to walk through: it is left behind without standing still.
         """
         self.enter(phase)
-        while not self.approach.arrived(error()):
-            if passing and (np.abs(error()) <= passing * np.array(self.config.approach.accept)).all():
+        while not self.approach.arrived(error(), enough):
+            if passing and self.approach.near(error(), enough):
                 return
             if self.phase_s > self.config.walk_limit_s:
                 raise Lapse(UNREACHABLE)
@@ -194,7 +196,7 @@ class Expert(ABC):
 
     def stay(self, error: np.ndarray) -> None:
         """Raise `STRAYED` when the robot has moved out of the place from which it reaches."""
-        if (np.abs(error) > self.config.stray_factor * np.array(self.config.approach.accept)).any():
+        if not self.approach.near(error, self.config.stray_factor):
             raise Lapse(STRAYED)
 
     # What is known of the world.

@@ -40,7 +40,9 @@ class LoadingConfig:
     """stance height while carrying [m]"""
     back_m: float = 0.22
     """step back from the table before turning [m]"""
-    inset_m: float = 0.06
+    enough: float = 1.5
+    """the bed is larger than a grasp is exact: multiple of the accepted errors at which the box is set down [-]"""
+    inset_m: float = 0.07
     """gap between the bed's near edge and the box that is set down [m]"""
     lower_mps: float = 0.05
     """speed of the stance while the box goes down on the bed [m/s]"""
@@ -80,7 +82,7 @@ class BoxLoadingExpert(Expert):
     def _go(self) -> Script:
         """To the place before the box, by way of its axis when the robot comes from aside."""
         if abs(self._stop_error()[1]) > self.loading.aside_m:
-            yield from self.walk("walk", lambda: self._before_box(self.loading.via_m), self._walking, passing=2.0)
+            yield from self.walk("walk", lambda: self._before_box(self.loading.via_m), self._walking, 2.0, True)
         yield from self.walk("walk", self._stop_error, self._walking)
 
     def _bring(self, box: Squeeze) -> Script:
@@ -95,7 +97,7 @@ class BoxLoadingExpert(Expert):
         yield from box.lift(rise, loading.carry_height_m, lambda: self._is_up(table_m))
         yield from self.stride("back", BACK, lambda: carrying(np.zeros(3)), loading.back_m)
         yield from self.walk("turn", lambda: np.array([0.0, 0.0, self._trolley_error()[2]]), carrying)
-        yield from self.walk("carry", self._trolley_error, carrying)
+        yield from self.walk("carry", self._trolley_error, carrying, loading.enough)
         yield from self._set_down(box, rise)
         yield from box.release()
         yield from self._leave()

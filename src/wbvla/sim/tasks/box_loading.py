@@ -182,7 +182,7 @@ class BoxLoading(Task):
         upright, grasped = not has_fallen(world), bool(left) and bool(right)
         carried = grasped and upright and touching == left | right
         lifted = carried and box_bottom_m(world, BOX) - self._rest_m >= config.lift_m
-        facing = float(wrap_angle(yaw_of(world.body_pose(TROLLEY)[1]) - yaw_of(quat)))
+        facing = float(wrap_angle(float(yaw_of(world.body_pose(TROLLEY)[1])) - float(yaw_of(quat))))
         placed = on_bed(world) and TROLLEY in touching and TABLE not in touching
         rests = placed and upright and touching == {TROLLEY} and self._is_still(world)
         if not rests:
