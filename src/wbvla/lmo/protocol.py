@@ -86,7 +86,10 @@ def walk_and_stop(artefact: Path, spec: RobotSpec, config: TrialConfig, robots_e
             released = (trial.position, np.asarray(trial.yaw), turned.copy())
         if tick == round(6.5 * hz):
             stopped = trial.position
-    goal, coast = flags * trial.goal_speed * 5.0, flags * trial.goal_speed * coast_s(trial.settings.shaping, hz)
+    goal, coast = (
+        flags * trial.goal_speed * 5.0,
+        flags * trial.goal_speed * coast_s(trial.settings.shaping, trial.settings.rate_hz),
+    )
     local = _seen_from(trial.position - start, yaw_0)
     settled = _seen_from(trial.position - released[0], released[1])
     out: dict[str, Any] = {}
