@@ -96,6 +96,10 @@ class Squeeze:
             for side, sign in SIGN.items()
         }
 
+    def held_at(self) -> Float[np.ndarray, "3"]:
+        """Middle between the hands when the object was taken, in the torso frame [m]."""
+        return np.mean([pose.xyz for pose in self._held.values()], axis=0)
+
     def push(self, squeeze: float, carry: float) -> dict[str, Float[np.ndarray, "3"]]:
         """Force of each palm on the object: a share of the squeeze inwards, and of half its weight upwards [N]."""
         yaw = self._expert.pose_of(self._name)[1]
@@ -147,16 +151,23 @@ class Squeeze:
 
         yield from expert.during("lift", motion, done)
 
-    def carrying(self, rise_m: float, height_m: float, kept: Callable[[], bool] = lambda: True) -> Motion:
+    def carrying(
+        self,
+        rise_m: float,
+        height_m: float,
+        kept: Callable[[], bool] = lambda: True,
+        aside_m: tuple[float, float] = (0.0, 0.0),
+    ) -> Motion:
         """Hold the object where it was taken, `rise_m` higher in the torso frame; ask for it once per 0.1 s.
 
+        `aside_m` is added ahead and to the left, to put it where it should go.
         Raises `SLIPPED` when a hand has lost the object for a while, or when it is not `kept` as it should be.
         """
         self._missing_s = 0.0 if self.holding() and kept() else self._missing_s + PERIOD_S
         if self._missing_s > 0.35:
             raise Lapse(SLIPPED)
-        rise = np.array([0.0, 0.0, rise_m])
-        goals = {side: replace(pose, xyz=pose.xyz + rise) for side, pose in self._held.items()}
+        shift = np.array([*aside_m, rise_m])
+        goals = {side: replace(pose, xyz=pose.xyz + shift) for side, pose in self._held.items()}
         reach = Reach(goals=goals, speed_mps=self.config.lift_speed_mps, forces_w=self.push(1.0, 1.0))
         return Motion(arms=reach, height_m=height_m, opening=self.config.opening)
 

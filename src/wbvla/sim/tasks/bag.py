@@ -10,6 +10,7 @@ from wbvla.core.errors import ConfigError
 from wbvla.core.rotation import quat_from_rpy
 from wbvla.sim.contact import FREE, NOTHING
 from wbvla.sim.scene import World
+from wbvla.sim.tasks.task import box_half
 
 BOX, CAPSULE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE
 PAPER, FOLD, CORD, PRINT = "paper", "fold", "cord", "print"
@@ -17,8 +18,10 @@ ROOF_M, RIDGE_M = 0.045, 0.018
 """height of the slanted part above the body, and of the folded ridge on top of it [m]"""
 HANDLE_HALF_M, HANDLE_RISE_M, CORD_M = 0.045, 0.075, 0.0035
 """half width and height of a handle, radius of its cord [m]"""
-FACTORS = {PAPER: 1.0, FOLD: 0.9, CORD: 0.55, PRINT: 0.0}
-"""brightness of each part against the paper's colour [-]"""
+KRAFT = (0.72, 0.56, 0.38)
+"""red, green, blue of the paper where no seed chooses another colour [0..1]"""
+BRIGHTNESS = {PAPER: 1.0, FOLD: 0.88, CORD: 0.5, PRINT: 0.3}
+"""of each part against the paper [-]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ class Part:
     """turn about x [rad]"""
     look: str = PAPER
     solid: bool = True
-    """whether it is met; print and roof are only seen, the roof lies inside the hull of body and ridge"""
+    """whether it is met; print and hem are only seen"""
 
 
 def parts_of(half: Float[np.ndarray, "3"]) -> tuple[Part, ...]:
@@ -55,7 +58,7 @@ def parts_of(half: Float[np.ndarray, "3"]) -> tuple[Part, ...]:
         middle = (sign * x / 2, 0.0, z + ROOF_M / 2)
         roof, mark = (0.0012, 0.985 * y, slope / 2), (0.0006, 0.42 * y, 0.30 * z)
         middle, face = (sign * x / 2, 0.0, z + ROOF_M / 2), (sign * (x + 4e-4), 0.0, 0.0)
-        parts.append(Part(name=f"roof_{side}", kind=BOX, size=roof, xyz=middle, pitch=-sign * lean, solid=False))
+        parts.append(Part(name=f"roof_{side}", kind=BOX, size=roof, xyz=middle, pitch=-sign * lean))
         parts.append(Part(name=f"print_{side}", kind=BOX, size=mark, xyz=face, look=PRINT, solid=False))
         parts += _handle(side, sign, ridge)
     return tuple(parts)
@@ -68,7 +71,7 @@ def add_bag(scene: mujoco.MjSpec, name: str, half: Float[np.ndarray, "3"], mass:
     for part in parts_of(half):
         contact = FREE if part.solid else NOTHING
         geom = body.add_geom(
-            name=f"{name}_{part.name}",
+            name=_geom_name(name, part),
             type=part.kind,
             size=part.size,
             pos=part.xyz,
@@ -79,19 +82,8 @@ def add_bag(scene: mujoco.MjSpec, name: str, half: Float[np.ndarray, "3"], mass:
             friction=contact.friction,
             condim=contact.condim,
         )
-        geom.rgba = (0.5, 0.5, 0.5, 1.0)
+        geom.rgba = (*(BRIGHTNESS[part.look] * np.array(KRAFT)), 1.0)
     return body
-
-
-def bag_half(world: World, name: str) -> Float[np.ndarray, "3"]:
-    """Half sizes of a bag's filled body as it is now [m]."""
-    return world.model.geom(f"{name}_body").size.copy()
-
-
-def bag_bottom_m(world: World, name: str) -> float:
-    """Height of the lowest corner of a bag's body above the floor [m]."""
-    pose = world.data.body(name)
-    return float(pose.xpos[2] - np.abs(pose.xmat.reshape(3, 3)[2]) @ bag_half(world, name))
 
 
 def resize_bag(world: World, name: str, half: Float[np.ndarray, "3"], mass: float) -> None:
@@ -100,7 +92,7 @@ def resize_bag(world: World, name: str, half: Float[np.ndarray, "3"], mass: floa
     if (np.asarray(half) <= 0.0).any() or mass <= 0.0:
         raise ConfigError(f"bag {name!r} needs positive half sizes and mass, not {list(half)} m and {mass} kg")
     for part in parts_of(half):
-        geom = model.geom(f"{name}_{part.name}").id
+        geom = model.geom(_geom_name(name, part)).id
         model.geom_size[geom], model.geom_pos[geom], model.geom_quat[geom] = part.size, part.xyz, _quat(part)
         radius, length, _ = part.size
         bounds = (radius, radius, radius + length) if part.kind == CAPSULE else part.size
@@ -110,13 +102,6 @@ def resize_bag(world: World, name: str, half: Float[np.ndarray, "3"], mass: floa
     model.body_mass[body.id] = mass
     model.body_inertia[body.id] = mass * (squares.sum() - squares) / 3.0
     mujoco.mj_setConst(model, world.data)
-
-
-def paint_bag(world: World, name: str, paper: tuple[float, float, float], print_: tuple[float, float, float]) -> None:
-    """Give a bag the colours of its paper and of what is printed on it."""
-    for part in parts_of(bag_half(world, name)):
-        colour = print_ if part.look == PRINT else tuple(FACTORS[part.look] * np.array(paper))
-        world.model.geom(f"{name}_{part.name}").rgba[:3] = colour
 
 
 def _handle(side: str, sign: int, ridge: float) -> list[Part]:
@@ -135,3 +120,8 @@ def _handle(side: str, sign: int, ridge: float) -> list[Part]:
 
 def _quat(part: Part) -> Float[np.ndarray, "4"]:
     return quat_from_rpy(np.array([part.roll, part.pitch, 0.0]))
+
+
+def _geom_name(name: str, part: Part) -> str:
+    """The filled body bears the bag's own name, so that what is known of boxes holds for it."""
+    return name if part.name == "body" else f"{name}_{part.name}"

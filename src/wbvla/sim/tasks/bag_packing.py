@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, add_container, add_table, build_scene
-from wbvla.sim.tasks.bag import add_bag, bag_bottom_m, bag_half, paint_bag, resize_bag
+from wbvla.sim.tasks.bag import add_bag, resize_bag
 from wbvla.sim.tasks.start import Start, StartConfig, draw_in_split, place_robot
-from wbvla.sim.tasks.task import Task, contacts_of, hand_bodies, has_fallen, tasks
+from wbvla.sim.tasks.task import Task, box_bottom_m, contacts_of, hand_bodies, has_fallen, tasks
+from wbvla.sim.tasks.variation import VariationConfig, vary
 
 BAG, TABLE, CARTON, STAND = "bag", "table", "carton", "stand"
-PAPERS = ((0.72, 0.56, 0.38), (0.90, 0.88, 0.83), (0.62, 0.70, 0.74), (0.80, 0.62, 0.58), (0.58, 0.66, 0.50))
-"""kraft, white, blue grey, rose, sage"""
-PRINTS = ((0.18, 0.36, 0.30), (0.55, 0.16, 0.16), (0.14, 0.20, 0.42), (0.85, 0.62, 0.18), (0.20, 0.20, 0.20))
-"""green, red, navy, ochre, black"""
 CARDBOARD = (0.66, 0.50, 0.33)
 TRAIN = (
     "put the bag into the carton",
@@ -57,9 +55,9 @@ class BagPackingConfig:
     """depth, width and thickness of its top"""
     table_front_x_m: float = 1.0
     """front edge of table and stand in the world"""
-    bag_half_low_m: tuple[float, float, float] = (0.060, 0.090, 0.110)
+    bag_half_low_m: tuple[float, float, float] = (0.075, 0.090, 0.110)
     """smallest half depth, width, height of the bag's filled body"""
-    bag_half_high_m: tuple[float, float, float] = (0.080, 0.115, 0.130)
+    bag_half_high_m: tuple[float, float, float] = (0.095, 0.115, 0.130)
     """largest half depth, width, height"""
     bag_mass_kg: tuple[float, float] = (0.3, 1.0)
     """range of the bag's mass"""
@@ -87,6 +85,8 @@ class BagPackingConfig:
     """the bag must lie still and untouched for this long"""
     still_mps: float = 0.05
     """slower than this is still"""
+    variation: VariationConfig = field(default_factory=VariationConfig)
+    """looks and friction by seed"""
 
 
 class BagPacking(Task):
@@ -120,22 +120,23 @@ class BagPacking(Task):
 
     def reset(self, world: World, seed: int) -> None:
         """Size, mass, colour and place of the bag, height of the table, side and place of the carton, then the robot."""
-        rng = np.random.default_rng((seed, 3))
+        rng = np.random.default_rng((seed, 5))
         self._furnish(world, rng)
         draw_in_split(world, self.config.start, rng, lambda start: self._place(world, start), BAG)
+        self._vary(world, seed)
 
     def reset_at(self, world: World, seed: int, start: Start) -> None:
         """The world of a seed with a start of one's own, in view or not."""
-        rng = np.random.default_rng((seed, 3))
+        rng = np.random.default_rng((seed, 5))
         self._furnish(world, rng)
         self._place(world, start)
+        self._vary(world, seed)
 
     def _furnish(self, world: World, rng: np.random.Generator) -> None:
         """What does not move: sizes, colours, table and stand; and where bag and carton will stand."""
         config = self.config
         half = rng.uniform(config.bag_half_low_m, config.bag_half_high_m)
         resize_bag(world, BAG, half, float(rng.uniform(*config.bag_mass_kg)))
-        paint_bag(world, BAG, PAPERS[int(rng.integers(len(PAPERS)))], PRINTS[int(rng.integers(len(PRINTS)))])
         height = float(rng.choice(np.array(config.table_heights_m)))
         yaw, lateral = rng.uniform(-1, 1, 2) * (config.bag_yaw_rad, config.bag_lateral_m)
         footprint = abs(np.cos(yaw)) * half[0] + abs(np.sin(yaw)) * half[1]
@@ -157,6 +158,9 @@ class BagPacking(Task):
         world.place(BAG, xyz, yaw)
         self._resting_since_s = None
 
+    def _vary(self, world: World, seed: int) -> None:
+        vary(world, self.config.variation, seed, objects=(BAG,), tables=(TABLE,))
+
     def progress(self, world: World) -> Mapping[str, bool]:
         """Sub-goals of this instant; `released`: inside, still, no hand at it and the robot upright for a while."""
         config = self.config
@@ -165,7 +169,7 @@ class BagPacking(Task):
         upright = not has_fallen(world)
         bag, carton = world.body_pose(BAG)[0], world.body_pose(CARTON)[0]
         grasped = bool(left) and bool(right)
-        lifted = grasped and TABLE not in touching and bag_bottom_m(world, BAG) - self._rest_m >= config.lift_m
+        lifted = grasped and TABLE not in touching and box_bottom_m(world, BAG) - self._rest_m >= config.lift_m
         there = upright and bool(np.linalg.norm(root[:2] - carton[:2]) < config.reach_m)
         placed = inside_carton(world) and CARTON in touching
         at_carton = there and (grasped or placed)
@@ -194,22 +198,19 @@ class BagPacking(Task):
         return bool(np.linalg.norm(speed) < self.config.still_mps)
 
 
+def carton_half(world: World) -> Float[np.ndarray, "3"]:
+    """Outer half sizes of the carton [m]."""
+    model, body = world.model, world.model.body(CARTON)
+    plates = slice(int(body.geomadr[0]), int(body.geomadr[0] + body.geomnum[0]))
+    return (np.abs(model.geom_pos[plates]) + model.geom_size[plates]).max(axis=0)
+
+
 def inside_carton(world: World) -> bool:
     """Whether the middle of the bag's filled body is inside the walls of an upright carton, below their rim."""
-    centre, half = _carton_half(world)
     pose = world.data.body(CARTON)
     rotation = pose.xmat.reshape(3, 3)
-    local = rotation.T @ (world.body_pose(BAG)[0] - pose.xpos - rotation @ centre)
-    return bool((np.abs(local) < half).all() and rotation[2, 2] > 0.9)
-
-
-def _carton_half(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Middle and half sizes of the carton in its own frame, over all of its plates [m]."""
-    model, body = world.model, world.model.body(CARTON)
-    geoms = slice(int(body.geomadr[0]), int(body.geomadr[0] + body.geomnum[0]))
-    low = (model.geom_pos[geoms] - model.geom_aabb[geoms, 3:]).min(axis=0)
-    high = (model.geom_pos[geoms] + model.geom_aabb[geoms, 3:]).max(axis=0)
-    return (low + high) / 2, (high - low) / 2
+    local = rotation.T @ (world.body_pose(BAG)[0] - pose.xpos)
+    return bool((np.abs(local) < carton_half(world)).all() and rotation[2, 2] > 0.9)
 
 
 @tasks.register("bag-packing")
@@ -217,5 +218,3 @@ def bag_packing() -> Task:
     """Bag packing with its default geometry."""
     return BagPacking()
 
-
-__all__ = ["BAG", "CARTON", "BagPacking", "BagPackingConfig", "bag_half", "inside_carton"]

@@ -1,0 +1,171 @@
+"""Expert of bag-packing: take the bag, back off, side-step to the carton, squat, put the bag inside, open, rise."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from wbvla.collect.arms import Reach
+from wbvla.collect.expert import Expert, Lapse, Motion, Script, experts
+from wbvla.collect.ik import HandPose
+from wbvla.collect.squeeze import Squeeze, SqueezeConfig, squeeze_phases
+from wbvla.sim.tasks.bag_packing import BAG, CARTON, TABLE, carton_half, inside_carton
+from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
+
+STOP_M = 0.34
+"""pelvis to bag when standing at the table [m]"""
+RAISE_ARMS_M = 0.45
+"""the arms come up to the carrying pose when less than this is left to walk [m]"""
+GRASP = SqueezeConfig(grasp_low_m=-0.05, grasp_ahead_m=0.03, squeeze_n=45.0, toe_in_rad=0.04)
+"""above the middle, so that the hands stay over the carton's walls"""
+LIFT_M = 0.06
+"""room under the bag, over table or carton, while it is carried [m]"""
+CARRY_HEIGHT_M = 0.62
+"""stance height while walking with the bag [m]"""
+BACK_M = 0.16
+"""how far the robot backs off from the table before it side-steps [m]"""
+CARTON_STOP_M = 0.44
+"""pelvis to the carton's middle when standing at it [m]"""
+NEAR_SIDE_M = 0.05
+"""the bag is put this far before the carton's middle [m]"""
+PLACE_BELOW_TORSO_M = 0.09
+"""hands below the torso's origin when the bag is set down [m]"""
+SHIFT_M = 0.06
+"""largest shift of both hands to left or right, and ahead, that corrects where the bag is set down [m]"""
+LOWER_MPS = 0.10
+"""speed at which the bag goes down [m/s]"""
+APART_M = 0.04
+"""gap between hands and bag after letting go: they are between the carton's walls [m]"""
+CARTON_FLOOR_M = 0.012
+"""thickness of the carton's bottom [m]"""
+LOST_M = 0.3
+"""a bag lower than any table or carton is lost [m]"""
+WALKS = {
+    "walk": ("walk to the bag", "walk"),
+    "back_off": ("step back from the table with the bag", "walk"),
+    "side_step": ("side-step to the carton", "walk"),
+    "step_up": ("step up to the carton", "walk"),
+    "lower": ("squat and lower the bag into the carton", "place"),
+    "rise": ("take the hands away and stand up", "rise"),
+}
+
+
+class BagPackingExpert(Expert):
+    """Takes the bag again when it slips on the table, steps up again when it strays before the carton."""
+
+    phases = WALKS | squeeze_phases("bag")
+
+    def script(self) -> Script:
+        """Take the bag, carry it, pack it; from the beginning when it slips or the robot strays."""
+        self._bag = Squeeze(self, BAG, GRASP)
+        while True:
+            try:
+                if not self._bag.holding():
+                    yield from self._fetch()
+                yield from self._bring()
+                yield from self._pack()
+                return
+            except Lapse as lapse:
+                if self.recover(lapse):
+                    yield from self._bag.release()
+                    self.attempts += 1
+
+    def is_lost(self) -> bool:
+        """The bag lies on the floor."""
+        return bool(self.world.body_pose(BAG)[0][2] < LOST_M)
+
+    # Fetch it.
+
+    def _fetch(self) -> Script:
+        self._bag.config = GRASP
+        yield from self.walk("walk", self._bag_error, self._walking)
+        yield from self._bag.take(self._bag_error)
+        self._from_m = box_bottom_m(self.world, BAG)
+        self._rise_m = self._rise()
+        yield from self._bag.lift(self._rise_m, CARRY_HEIGHT_M, self._is_up)
+
+    def _bag_error(self) -> Float[np.ndarray, "3"]:
+        xyz, yaw = self.pose_of(BAG)
+        return self.error_to(xyz[:2] - STOP_M * np.array([np.cos(yaw), np.sin(yaw)]), yaw, missed=True)
+
+    def _walking(self, error: Float[np.ndarray, "3"]) -> Motion:
+        raised = float(np.hypot(*error[:2])) < RAISE_ARMS_M or self.attempts > 0
+        return Motion(arms=self.carry if raised else self.rest)
+
+    def _rise(self) -> float:
+        """How far the hands rise in the torso frame for the bag to clear table and carton."""
+        bottom, root = self._from_m, self.world.root_pose()[0][2]
+        clear = max(bottom, self._rim_m()) + LIFT_M
+        return float(clear - bottom - (CARRY_HEIGHT_M - root))
+
+    def _is_up(self) -> bool:
+        up = box_bottom_m(self.world, BAG) > max(self._from_m, self._rim_m()) + LIFT_M - 0.02
+        return (up and TABLE not in contacts_of(self.world, BAG)) or self.phase_s > 4.0
+
+    # Bring it.
+
+    def _bring(self) -> Script:
+        xyz, yaw = self.world.root_pose()[0], self.pose_of(CARTON)[1]
+        back = xyz[:2] - BACK_M * np.array([np.cos(yaw), np.sin(yaw)])
+        yield from self.walk("back_off", lambda: self.error_to(back, yaw) * (1, 0, 0), self._carrying)
+        yield from self.walk("side_step", lambda: self._carton_error(max(0.0, BACK_M)), self._carrying)
+        yield from self.walk("step_up", self._carton_error, self._carrying)
+
+    def _carton_error(self, behind_m: float = 0.0) -> Float[np.ndarray, "3"]:
+        """Where to stand for the bag to come over the carton, or so far behind that place."""
+        xyz, yaw = self.pose_of(CARTON)
+        return self.error_to(xyz[:2] - (CARTON_STOP_M + behind_m) * np.array([np.cos(yaw), np.sin(yaw)]), yaw)
+
+    def _carrying(self, error: Float[np.ndarray, "3"]) -> Motion:
+        return self._bag.carrying(self._rise_m, CARRY_HEIGHT_M)
+
+    # Pack it.
+
+    def _pack(self) -> Script:
+        self._bag.config = replace(GRASP, palm_below_torso_m=PLACE_BELOW_TORSO_M, spread_m=APART_M)
+        start_m = box_bottom_m(self.world, BAG)
+        yield from self.during("lower", lambda: self._lowering(start_m), self._is_down)
+        yield from self._bag.release()
+        up, self._low_m = self._bag.grasp(APART_M), float(self.world.root_pose()[0][2])
+        yield from self.during("rise", lambda: self._rising(up), lambda: self.phase_s > 4.0)
+
+    def _lowering(self, start_m: float) -> Motion:
+        """Both the stance and the hands go down; the hands correct where the bag comes to lie."""
+        carton, yaw = self.pose_of(CARTON)
+        origin, rotation = self.torso()
+        bottom = max(self._floor_m() - 0.02, start_m - LOWER_MPS * self.phase_s)
+        hands_m = bottom + box_half(self.world, BAG)[2] - GRASP.grasp_low_m
+        goal = np.array([*carton[:2] - NEAR_SIDE_M * np.array([np.cos(yaw), np.sin(yaw)]), hands_m])
+        shift = rotation.T @ (goal - origin) - self._bag.held_at()
+        share = min(1.0, self.phase_s)
+        aside = np.clip(shift[:2], -SHIFT_M, SHIFT_M) * share
+        final_m = self._floor_m() + box_half(self.world, BAG)[2] - GRASP.grasp_low_m
+        height = max(self.stance_for(final_m, PLACE_BELOW_TORSO_M), CARRY_HEIGHT_M - LOWER_MPS * self.phase_s)
+        return self._bag.carrying(float(shift[2]), height, aside_m=(float(aside[0]), float(aside[1])))
+
+    def _is_down(self) -> bool:
+        """The bag stands in the carton."""
+        return (CARTON in contacts_of(self.world, BAG) and inside_carton(self.world)) or self.phase_s > 6.0
+
+    def _rising(self, up: Mapping[str, HandPose]) -> Motion:
+        """Hands up out of the carton first, then the body too."""
+        rise = np.array([0.0, 0.0, min(0.12, 0.15 * self.phase_s)])
+        goals = {side: replace(pose, xyz=pose.xyz + rise) for side, pose in up.items()}
+        height = min(CARRY_HEIGHT_M, self._low_m + LOWER_MPS * max(0.0, self.phase_s - 0.8))
+        return Motion(arms=Reach(goals=goals, speed_mps=GRASP.lift_speed_mps), height_m=height, opening=GRASP.opening)
+
+    # What is known of the carton.
+
+    def _rim_m(self) -> float:
+        return float(self.world.body_pose(CARTON)[0][2] + carton_half(self.world)[2])
+
+    def _floor_m(self) -> float:
+        """Height of what the bag will stand on [m]."""
+        return float(self.world.body_pose(CARTON)[0][2] - carton_half(self.world)[2]) + CARTON_FLOOR_M
+
+
+@experts.register("bag-packing")
+def bag_packing() -> type[Expert]:
+    """Expert of bag-packing."""
+    return BagPackingExpert
