@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.collect.arms import Reach
-from wbvla.collect.expert import Expert, Lapse, Motion, Script, experts
+from wbvla.collect.expert import SLIPPED, Expert, Lapse, Motion, Script, experts
 from wbvla.collect.ik import HandPose
 from wbvla.collect.squeeze import Squeeze, SqueezeConfig, squeeze_phases
 from wbvla.sim.tasks.bag_packing import BAG, CARTON, TABLE, carton_half, inside_carton
@@ -17,10 +17,12 @@ STOP_M = 0.34
 """pelvis to bag when standing at the table [m]"""
 RAISE_ARMS_M = 0.45
 """the arms come up to the carrying pose when less than this is left to walk [m]"""
-GRASP = SqueezeConfig(grasp_low_m=-0.05, grasp_ahead_m=0.03, squeeze_n=45.0, toe_in_rad=0.04)
+GRASP = SqueezeConfig(grasp_low_m=-0.04, grasp_ahead_m=0.02, squeeze_n=26.0)
 """above the middle, so that the hands stay over the carton's walls"""
 LIFT_M = 0.06
 """room under the bag, over table or carton, while it is carried [m]"""
+LIFT_LIMIT_S = 4.0
+"""a bag that is not up by then has slipped [s]"""
 CARRY_HEIGHT_M = 0.62
 """stance height while walking with the bag [m]"""
 BACK_M = 0.16
@@ -49,6 +51,7 @@ WALKS = {
     "lower": ("squat and lower the bag into the carton", "place"),
     "rise": ("take the hands away and stand up", "rise"),
 }
+BACK, NO_ERROR = (-1, 0, 0), np.zeros(3)
 
 
 class BagPackingExpert(Expert):
@@ -100,16 +103,20 @@ class BagPackingExpert(Expert):
         return float(clear - bottom - (CARRY_HEIGHT_M - root))
 
     def _is_up(self) -> bool:
-        up = box_bottom_m(self.world, BAG) > max(self._from_m, self._rim_m()) + LIFT_M - 0.02
-        return (up and TABLE not in contacts_of(self.world, BAG)) or self.phase_s > 4.0
+        """The bag clears table and carton; raises `SLIPPED` when the hands are up but it is not."""
+        if TABLE not in contacts_of(self.world, BAG):
+            room = box_bottom_m(self.world, BAG) - max(self._from_m, self._rim_m())
+            if room > LIFT_M - 0.02 or (room > LIFT_M / 2 and self.phase_s > LIFT_LIMIT_S):
+                return True
+        if self.phase_s > LIFT_LIMIT_S:
+            raise Lapse(SLIPPED)
+        return False
 
     # Bring it.
 
     def _bring(self) -> Script:
-        xyz, yaw = self.world.root_pose()[0], self.pose_of(CARTON)[1]
-        back = xyz[:2] - BACK_M * np.array([np.cos(yaw), np.sin(yaw)])
-        yield from self.walk("back_off", lambda: self.error_to(back, yaw) * (1, 0, 0), self._carrying)
-        yield from self.walk("side_step", lambda: self._carton_error(max(0.0, BACK_M)), self._carrying)
+        yield from self.stride("back_off", BACK, lambda: self._carrying(NO_ERROR), BACK_M)
+        yield from self.walk("side_step", lambda: self._carton_error(BACK_M), self._carrying, passing=1.5)
         yield from self.walk("step_up", self._carton_error, self._carrying)
 
     def _carton_error(self, behind_m: float = 0.0) -> Float[np.ndarray, "3"]:

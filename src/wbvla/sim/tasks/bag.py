@@ -1,4 +1,4 @@
-"""A paper shopping bag: one free body of rigid parts (filled body, folded top, two handles) whose size a seed may change."""
+"""A paper shopping bag: one free body of rigid parts (filled body, folded top, handles), resized by seed."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,6 @@ from wbvla.core.errors import ConfigError
 from wbvla.core.rotation import quat_from_rpy
 from wbvla.sim.contact import FREE, NOTHING
 from wbvla.sim.scene import World
-from wbvla.sim.tasks.task import box_half
 
 BOX, CAPSULE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE
 PAPER, FOLD, CORD, PRINT = "paper", "fold", "cord", "print"

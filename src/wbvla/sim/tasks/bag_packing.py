@@ -119,7 +119,7 @@ class BagPacking(Task):
         return world
 
     def reset(self, world: World, seed: int) -> None:
-        """Size, mass, colour and place of the bag, height of the table, side and place of the carton, then the robot."""
+        """Bag, height of the table, side and place of the carton, then the robot and the looks, all from the seed."""
         rng = np.random.default_rng((seed, 5))
         self._furnish(world, rng)
         draw_in_split(world, self.config.start, rng, lambda start: self._place(world, start), BAG)
@@ -217,4 +217,3 @@ def inside_carton(world: World) -> bool:
 def bag_packing() -> Task:
     """Bag packing with its default geometry."""
     return BagPacking()
-
