@@ -116,7 +116,7 @@ class BagPackingExpert(Expert):
 
     def _bring(self) -> Script:
         yield from self.stride("back_off", BACK, lambda: self._carrying(NO_ERROR), BACK_M)
-        yield from self.walk("side_step", lambda: self._carton_error(BACK_M), self._carrying, passing=1.5)
+        yield from self.walk("side_step", lambda: self._carton_error(BACK_M), self._carrying, enough=1.5, passing=True)
         yield from self.walk("step_up", self._carton_error, self._carrying)
 
     def _carton_error(self, behind_m: float = 0.0) -> Float[np.ndarray, "3"]:
