@@ -4,10 +4,13 @@ from wbvla.collect.expert import Expert, ExpertConfig, experts
 from wbvla.collect.experts.bag_packing import BagPackingExpert
 from wbvla.collect.experts.box_lift import BoxLiftExpert
 from wbvla.collect.experts.box_loading import BoxLoadingExpert
+from wbvla.collect.experts.cart_pushing import CartPushingExpert
 from wbvla.sim.scene import World
 from wbvla.sim.tasks.task import Task
 
-__all__ = ["BagPackingExpert", "BoxLiftExpert", "BoxLoadingExpert", "expert_for", "experts"]
+
+
+__all__ = ["BagPackingExpert", "BoxLiftExpert", "BoxLoadingExpert", "CartPushingExpert", "expert_for", "experts"]
 
 
 def expert_for(task: Task, world: World, config: ExpertConfig | None = None, seed: int = 0) -> Expert:

@@ -61,7 +61,7 @@ class CartPushingConfig:
     """sizes"""
     split: str = SEEN
     """`seen`: the robot's head camera sees both places to grasp from the start; `search`: it does not"""
-    difficulty: float = 0.5
+    difficulty: float = 1.0
     """0 = straight behind a cart of the default mass, 1 = the whole ranges below [-]"""
     start_distance_m: tuple[float, float] = (1.0, 1.5)
     """range of the robot's start behind the bar, pelvis to bar"""
@@ -244,5 +244,5 @@ def _add_lane(scene: mujoco.MjSpec, config: CartPushingConfig) -> None:
 
 @tasks.register("cart-pushing")
 def cart_pushing() -> Task:
-    """Cart pushing with its default geometry, half of the full difficulty, the bar in view at the start."""
+    """Cart pushing with its default geometry, the full ranges, the bar in view at the start."""
     return CartPushing()
