@@ -1,4 +1,4 @@
-"""The cart rolls as a cart does, the task starts where its split says, and only hands that push along the lane win it."""
+"""The cart rolls as a cart does, the task starts where its split says, and only hands pushing along the lane win it."""
 
 from dataclasses import replace
 
@@ -158,9 +158,7 @@ def stand(task: CartPushing, world: World, ahead: float, left: float = 0.0, turn
     ik, cart = ArmIk(world.spec), task.config.cart
     origin, quat = world.body_pose(LANE)
     yaw = float(yaw_of(quat))
-    xy = origin[:2] + np.array(
-        [np.cos(yaw) * ahead - np.sin(yaw) * left, np.sin(yaw) * ahead + np.cos(yaw) * left]
-    )
+    xy = origin[:2] + np.array([np.cos(yaw) * ahead - np.sin(yaw) * left, np.sin(yaw) * ahead + np.cos(yaw) * left])
     world.place(CART, (*xy, 0.0), yaw + turn)
     bar = bar_ends(world, CART).mean(axis=0)
     facing = np.array([np.cos(yaw + turn), np.sin(yaw + turn)])

@@ -21,8 +21,8 @@ class BarConfig:
     """each hand is this far left or right of the bar's middle"""
     pitch: float = 0.4
     """fingers below the horizontal [rad]"""
-    inside_m: float = 0.024
-    """bar behind the grasp point, along the fingers: 2 mm before the palm"""
+    inside_m: float = 0.019
+    """bar behind the grasp point, along the fingers: 7 mm before the palm, which touches it when it pushes"""
     back_m: float = 0.10
     """hands wait this far behind before they reach, fingertips clear of the bar"""
     stance_m: float = 0.61

@@ -1,6 +1,7 @@
 """A push cart that rolls: a loaded deck on two fixed and two swivel wheels, and a bar to push it by."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import mujoco
 import numpy as np
@@ -101,7 +102,7 @@ def _add_deck(body: mujoco.MjsBody, config: CartConfig, colours: tuple[Colour, C
     lighter = tuple(0.45 * np.array(colours[1]) + 0.5)
     for ahead in (-0.5, 0.5):
         strap = (0.02, load[1] + 0.001, load[2] + 0.001)
-        seen = _part(body, BOX, strap, middle + (ahead * load[0], 0.0, 0.0), lighter, NOTHING)
+        seen = _part(body, BOX, strap, middle + np.array([ahead * load[0], 0.0, 0.0]), lighter, NOTHING)
         seen.name = f"{body.name}_strap_{'front' if ahead > 0 else 'rear'}"
 
 
@@ -111,7 +112,7 @@ def _add_frame(body: mujoco.MjsBody, config: CartConfig) -> None:
     for side in (1.0, -1.0):
         y = side * config.bar_half_m
         points = ((edge, y, config.deck_top_m), (edge, y, z - 0.16), (x, y, z))
-        for start, end in zip(points, points[1:]):
+        for start, end in pairwise(points):
             post = _part(body, CAPSULE, (0.014, 0.0, 0.0), TOP, STEEL)
             post.fromto, post.mass = (*start, *end), 0.05 * config.frame_kg
     rail = _part(body, CAPSULE, (0.01, 0.0, 0.0), TOP, STEEL)
@@ -144,7 +145,10 @@ def _add_wheel(scene: mujoco.MjSpec, cart: mujoco.MjsBody, wheel: str, config: C
     tread = _part(roll, ELLIPSOID, (radius, config.wheel_half_m, radius), TOP, TYRE, TREAD)
     tread.mass = 0.7 * config.wheel_kg
     lying = quat_from_rpy(np.array([np.pi / 2, 0.0, 0.0]))
-    for size, colour in (((radius - 0.001, config.wheel_half_m - 0.002), TYRE), ((0.6 * radius, config.wheel_half_m), RIM)):
+    for size, colour in (
+        ((radius - 0.001, config.wheel_half_m - 0.002), TYRE),
+        ((0.6 * radius, config.wheel_half_m), RIM),
+    ):
         _part(roll, CYLINDER, (*size, 0.0), TOP, colour, NOTHING).quat = lying
     hole = _part(roll, BOX, (0.5 * radius, config.wheel_half_m + 0.001, 0.006), TOP, STEEL, NOTHING)
     hole.name = f"{name}_spoke"
@@ -164,7 +168,7 @@ def _add_hinge(body: mujoco.MjsBody, name: str, axis: Vector, friction_nm: float
 
 
 TREAD = ContactKind(FREE.contype, FREE.conaffinity, friction=(0.7, 0.005, 0.0001), condim=3)
-"""a wheel's own: rolls, slides when forced sideways, turns on the spot; the floor's friction counts when it is larger"""
+"""a wheel's own: rolls, slides when forced sideways, turns on the spot; a floor with more friction decides"""
 
 
 def _part(
@@ -187,7 +191,9 @@ def load_cart(world: World, name: str, config: CartConfig, mass_kg: float, rolli
     """Give a cart another mass [kg] and rolling resistance [-] without compiling again."""
     wheels = 4.0 * config.wheel_kg
     if mass_kg <= wheels or rolling < 0.0:
-        raise ConfigError(f"a cart needs more than its wheels' {wheels} kg and rolling >= 0, not {mass_kg} kg, {rolling}")
+        raise ConfigError(
+            f"a cart needs more than its wheels' {wheels} kg and rolling >= 0, not {mass_kg} kg, {rolling}"
+        )
     model, body = world.model, world.model.body(name).id
     factor = (mass_kg - wheels) / model.body_mass[body]
     model.body_mass[body] *= factor

@@ -1,14 +1,14 @@
 """Expert of cart-pushing: walk to the bar, close the hands around it, push and steer, stop at the line."""
 
-from dataclasses import dataclass, field, replace
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
 
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.approach import X, Approach
+from wbvla.collect.approach import Approach, X, Y
 from wbvla.collect.arms import Reach
-from wbvla.collect.bar import Bar, bar_phases
+from wbvla.collect.bar import Bar, BarConfig, bar_phases
 from wbvla.collect.expert import PERIOD_S, SLIPPED, Expert, Lapse, Motion, Script, experts
 from wbvla.collect.ik import SIDES
 from wbvla.core.rotation import yaw_of
@@ -46,14 +46,18 @@ class PushConfig:
     """a bar that a hand has not touched for this long is lost"""
     aside_at_first_m: float = 0.10
     """perturbed: the lane's middle seems off by up to this over the first half"""
-    slip_share: float = 0.3
-    """perturbed: share of the pushes in which the hands come off once"""
+    break_share: float = 0.3
+    """perturbed: share of the pushes that are broken off once: the cart is stopped, let go and taken again"""
+    wait_m: float = 0.12
+    """the robot farther than this beside its place does not walk on: the cart turns the faster, the faster it goes"""
+    go_on_m: float = 0.06
+    """until it is nearer than this"""
 
 
 class CartPushingExpert(Expert):
     """Takes the bar again until the cart is past the line or has left its lane."""
 
-    phases = {
+    phases: ClassVar = {
         "walk": ("walk to the cart", "walk"),
         **bar_phases("the bar of the cart"),
         "push": ("push the cart straight ahead", "push"),
@@ -63,7 +67,8 @@ class CartPushingExpert(Expert):
 
     def script(self) -> Script:
         """Walk, take, push, halt; from the beginning when the bar slips or the robot strays."""
-        bar = Bar(self, CART, lambda: hands_on(self.world))
+        apart = BarConfig(apart_m=self._cart_task.config.grip_m)
+        bar = Bar(self, CART, lambda: hands_on(self.world), apart)
         self._draw_faults()
         while True:
             try:
@@ -86,17 +91,19 @@ class CartPushingExpert(Expert):
         return cast(CartPushing, self.task)
 
     def _draw_faults(self) -> None:
-        """What goes wrong on purpose: aims beside the lane at first, lets go once on the way."""
+        """What goes wrong on purpose: aims beside the lane at first, stops and lets go once on the way."""
         config, strength = self.push_config, self.config.perturbation
+        self._missing_s = 0.0
         self._aside_m = float(self._rng.uniform(-1, 1)) * config.aside_at_first_m * strength
-        slips = self._rng.uniform() < config.slip_share * strength
-        self._slip_at_m = float(self._rng.uniform(0.5, 2.5)) if slips else np.inf
+        breaks = self._rng.uniform() < config.break_share * strength
+        share = float(self._rng.uniform(0.15, 0.8))
+        self._break_at_m = share * self._cart_task.config.distance_m if breaks else np.inf
 
     # Walking.
 
     def _stop_error(self, bar: Bar) -> Float[np.ndarray, "3"]:
         middle, yaw = bar.middle()
-        place = middle[:2] - self.push_config.stop_m * np.array([np.cos(yaw), np.sin(yaw)])
+        place = middle[:2] - self.push_config.stop_m * _towards(yaw)
         return self.error_to(place, yaw, missed=True)
 
     def _walking(self, error: Float[np.ndarray, "3"]) -> Motion:
@@ -106,44 +113,59 @@ class CartPushingExpert(Expert):
     # Pushing.
 
     def _push(self, bar: Bar) -> Script:
-        """Ahead until the robot's and the cart's coasting ends behind the line."""
-        config, missing_s = self.push_config, 0.0
+        """Ahead until what robot and cart still coast ends behind the line; not while the cart points aside."""
+        config, waits = self.push_config, False
         steer = Approach(self.world.spec.shaping, replace(self.config.approach, accept=config.accept))
         self.enter("push")
         while True:
-            flags = steer.step(self._place_error())
-            if flags[X] <= 0 and self.phase_s > 0.5:
+            error = self._place_error()
+            waits = abs(error[Y]) > (config.go_on_m if waits else config.wait_m)
+            flags = steer.step(error * (0.0 if waits else 1.0, 1.0, 1.0))
+            if flags[X] <= 0 and not waits and self.phase_s > 0.5:
                 return
             flags[X] = max(0, int(flags[X]))
-            force = config.push_n * self._ahead()
-            reach = Reach(goals=self._holding(bar), speed_mps=config.speed_mps, forces_w={s: force for s in SIDES})
-            if self._travelled() > self._slip_at_m:
-                self._slip_at_m = np.inf
-                raise Lapse(SLIPPED)
-            yield Motion(arms=reach, flags=flags, height_m=bar.config.stance_m)
-            missing_s = 0.0 if bar.held() else missing_s + PERIOD_S
-            if missing_s > config.lost_s:
-                raise Lapse(SLIPPED)
+            yield replace(self._holding(bar, self._braking() if waits else config.push_n), flags=flags)
+            self._keep(bar)
+            if self._travelled() > self._break_at_m:
+                return
+
+    def _braking(self) -> float:
+        """Force of each hand against the cart's speed [N]."""
+        return -self.push_config.brake_ns_per_m * cart_speed(self.world, CART)[0]
 
     def _halt(self, bar: Bar) -> Script:
         """Stand and take the cart's speed away; over when it stands before the line."""
-        config, missing_s = self.push_config, 0.0
+        task = self._cart_task.config
         self.enter("halt")
         while True:
-            speed = cart_speed(self.world, CART)[0]
-            force = -config.brake_ns_per_m * speed * self._ahead()
-            reach = Reach(goals=self._holding(bar), speed_mps=config.speed_mps, forces_w={s: force for s in SIDES})
-            yield Motion(arms=reach, height_m=bar.config.stance_m)
-            missing_s = 0.0 if bar.held() else missing_s + PERIOD_S
-            if missing_s > config.lost_s:
+            yield self._holding(bar, self._braking())
+            self._keep(bar)
+            still = self.phase_s > 1.5 and abs(cart_speed(self.world, CART)[0]) < task.still_mps
+            if still and self._travelled() > self._break_at_m:
+                self._break_at_m = np.inf
                 raise Lapse(SLIPPED)
-            still = self.phase_s > 1.5 and abs(speed) < self._cart_task.config.still_mps
-            if still and self._travelled() < self._cart_task.config.distance_m + 0.01:
+            if still and self._travelled() < task.distance_m + 0.01:
                 return
 
-    def _ahead(self) -> Float[np.ndarray, "3"]:
-        yaw = self.pose_of(CART)[1]
-        return np.array([np.cos(yaw), np.sin(yaw), 0.0])
+    def _keep(self, bar: Bar) -> None:
+        """Raise `SLIPPED` when a hand has been off the bar for too long."""
+        self._missing_s = 0.0 if bar.held() else self._missing_s + PERIOD_S
+        if self._missing_s > self.push_config.lost_s:
+            self._missing_s = 0.0
+            raise Lapse(SLIPPED)
+
+    def _holding(self, bar: Bar, force_n: float) -> Motion:
+        """Hands at the nominal distance, the bar aside and turned as it is wanted, each pushing ahead."""
+        config, (wanted, yaw) = self.push_config, self._wanted()
+        root, quat = self.world.root_pose()
+        heading, seen = float(yaw_of(quat)), self.error_to(wanted, yaw)
+        aside = float(np.clip(seen[1], -config.aside_m, config.aside_m))
+        turn = float(np.clip(seen[2], -config.twist_rad, config.twist_rad))
+        middle = root[:2] + config.stop_m * _towards(heading) + aside * _towards(heading + np.pi / 2.0)
+        goals = bar.hands(np.array([*middle, bar.middle()[0][2]]), heading + turn)
+        force = force_n * np.array([*_towards(self.pose_of(CART)[1]), 0.0])
+        reach = Reach(goals=goals, speed_mps=config.speed_mps, forces_w=dict.fromkeys(SIDES, force))
+        return Motion(arms=reach, height_m=bar.config.stance_m)
 
     def _travelled(self) -> float:
         return self._cart_task.lane_pose(self.world)[0]
@@ -156,7 +178,7 @@ class CartPushingExpert(Expert):
         """
         config, cart = self.push_config, self._cart_task.config.cart
         travelled, left, turned = self._cart_task.lane_pose(self.world)
-        lane, lane_yaw = self.pose_of(LANE)
+        lane_yaw = self.pose_of(LANE)[1]
         axle = cart.wheel_at_m[0]
         front = left + axle * np.sin(turned)
         if travelled < self._cart_task.config.distance_m / 2.0:
@@ -164,26 +186,20 @@ class CartPushingExpert(Expert):
         turn = float(np.clip(-config.gain_rad_per_m * front, -config.turn_rad, config.turn_rad))
         origin, yaw = self.pose_of(CART)
         yaw_wanted = lane_yaw + turn
-        middle = origin[:2] + axle * np.array([np.cos(yaw), np.sin(yaw)])
-        return middle - (axle - cart.bar_x_m) * np.array([np.cos(yaw_wanted), np.sin(yaw_wanted)]), yaw_wanted
+        middle = origin[:2] + axle * _towards(yaw)
+        return middle - (axle - cart.bar_x_m) * _towards(yaw_wanted), yaw_wanted
 
     def _place_error(self) -> Float[np.ndarray, "3"]:
         """Seen from the robot: how far there is to go, its place behind the wanted bar to the side, its heading."""
         config, (bar, yaw) = self.push_config, self._wanted()
-        error = self.error_to(bar - config.stop_m * np.array([np.cos(yaw), np.sin(yaw)]), yaw)
+        error = self.error_to(bar - config.stop_m * _towards(yaw), yaw)
         error[X] = self._cart_task.config.distance_m + config.spare_m - self._travelled()
         return error
 
-    def _holding(self, bar: Bar) -> dict[str, object]:
-        """Hands at the nominal distance, aside and turned as the bar is wanted, as far as they should."""
-        config, (wanted, yaw) = self.push_config, self._wanted()
-        root, quat = self.world.root_pose()
-        heading, seen = float(yaw_of(quat)), self.error_to(wanted, yaw)
-        aside = float(np.clip(seen[1], -config.aside_m, config.aside_m))
-        turn = float(np.clip(seen[2], -config.twist_rad, config.twist_rad))
-        ahead, left = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
-        middle = root[:2] + config.stop_m * ahead + aside * left
-        return bar.hands(np.array([*middle, bar.middle()[0][2]]), heading + turn)
+
+def _towards(yaw: float) -> Float[np.ndarray, "2"]:
+    """Unit vector of a heading."""
+    return np.array([np.cos(yaw), np.sin(yaw)])
 
 
 @experts.register("cart-pushing")
