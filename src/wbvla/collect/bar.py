@@ -10,7 +10,7 @@ from wbvla.collect.arms import Reach
 from wbvla.collect.expert import SIGN, UNREACHABLE, Expert, Lapse, Motion, Script
 from wbvla.collect.ik import HandPose
 from wbvla.core.rotation import wrap_angle
-from wbvla.sim.cart import bar_ends
+from wbvla.sim.cart import bar_pose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,7 @@ class Bar:
 
     def middle(self) -> tuple[Float[np.ndarray, "3"], float]:
         """Middle of the bar [m] and the heading that faces it [rad]."""
-        ends = bar_ends(self._expert.world, self._name)
-        along = ends[0] - ends[1]
-        return ends.mean(axis=0), float(np.arctan2(-along[0], along[1]))
+        return bar_pose(self._expert.world, self._name)
 
     def hands(self, middle: Float[np.ndarray, "3"], yaw: float, back_m: float = 0.0) -> dict[str, HandPose]:
         """Hands around a bar with this middle and heading, or behind it, in the torso frame."""

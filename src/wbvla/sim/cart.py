@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.core.errors import ConfigError
-from wbvla.core.rotation import quat_from_rpy
+from wbvla.core.rotation import quat_from_rpy, yaw_of
 from wbvla.sim.contact import FREE, NOTHING, ContactKind
 from wbvla.sim.scene import Colour, Vector, World
 
@@ -19,7 +19,7 @@ GRAVITY = 9.81
 """[m/s^2]"""
 WHEELS = ("front_left", "front_right", "rear_left", "rear_right")
 """the front ones, far from the bar, are fixed; the rear ones swivel"""
-TOP = (0.0, 0.0, 0.0)
+ORIGIN = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,14 @@ class CartConfig:
         return self.frame_kg + self.load_kg + 4.0 * self.wheel_kg
 
 
-def bar_name(cart: str) -> str:
-    """Name of a cart's bar, a geometry."""
+def bar_of(cart: str) -> str:
+    """Name of a cart's bar, a body of its own that is fixed to the cart."""
     return f"{cart}_bar"
+
+
+def load_of(cart: str) -> str:
+    """Name of a cart's load, a body of its own that is fixed to the cart."""
+    return f"{cart}_load"
 
 
 def add_cart(scene: mujoco.MjSpec, name: str, config: CartConfig, colours: tuple[Colour, Colour]) -> mujoco.MjsBody:
@@ -94,16 +99,13 @@ def add_cart(scene: mujoco.MjSpec, name: str, config: CartConfig, colours: tuple
 
 def _add_deck(body: mujoco.MjsBody, config: CartConfig, colours: tuple[Colour, Colour]) -> None:
     deck, load = np.array(config.deck_half_m), np.array(config.load_half_m)
+    top = body.add_body(name=load_of(body.name), pos=(config.load_ahead_m, 0.0, config.deck_top_m + load[2]))
     plate = _part(body, BOX, deck, (0.0, 0.0, config.deck_top_m - deck[2]), colours[0])
     plate.name, plate.mass = f"{body.name}_deck", 0.75 * config.frame_kg
-    middle = np.array([config.load_ahead_m, 0.0, config.deck_top_m + load[2]])
-    crate = _part(body, BOX, load, middle, colours[1])
-    crate.name, crate.mass = f"{body.name}_load", config.load_kg
+    _part(top, BOX, load, ORIGIN, colours[1]).mass = config.load_kg
     lighter = tuple(0.45 * np.array(colours[1]) + 0.5)
     for ahead in (-0.5, 0.5):
-        strap = (0.02, load[1] + 0.001, load[2] + 0.001)
-        seen = _part(body, BOX, strap, middle + np.array([ahead * load[0], 0.0, 0.0]), lighter, NOTHING)
-        seen.name = f"{body.name}_strap_{'front' if ahead > 0 else 'rear'}"
+        _part(top, BOX, (0.02, load[1] + 0.001, load[2] + 0.001), (ahead * load[0], 0.0, 0.0), lighter, NOTHING)
 
 
 def _add_frame(body: mujoco.MjsBody, config: CartConfig) -> None:
@@ -113,13 +115,14 @@ def _add_frame(body: mujoco.MjsBody, config: CartConfig) -> None:
         y = side * config.bar_half_m
         points = ((edge, y, config.deck_top_m), (edge, y, z - 0.16), (x, y, z))
         for start, end in pairwise(points):
-            post = _part(body, CAPSULE, (0.014, 0.0, 0.0), TOP, STEEL)
+            post = _part(body, CAPSULE, (0.014, 0.0, 0.0), ORIGIN, STEEL)
             post.fromto, post.mass = (*start, *end), 0.05 * config.frame_kg
-    rail = _part(body, CAPSULE, (0.01, 0.0, 0.0), TOP, STEEL)
+    rail = _part(body, CAPSULE, (0.01, 0.0, 0.0), ORIGIN, STEEL)
     rail.fromto = (edge, config.bar_half_m, z - 0.22, edge, -config.bar_half_m, z - 0.22)
-    bar = _part(body, CAPSULE, (config.bar_radius_m, 0.0, 0.0), TOP, TYRE)
-    bar.fromto, bar.mass = (x, config.bar_half_m, z, x, -config.bar_half_m, z), 0.05 * config.frame_kg
-    bar.name = bar_name(body.name)
+    bar = _part(
+        body.add_body(name=bar_of(body.name), pos=(x, 0.0, z)), CAPSULE, (config.bar_radius_m, 0.0, 0.0), ORIGIN, TYRE
+    )
+    bar.fromto, bar.mass = (0.0, -config.bar_half_m, 0.0, 0.0, config.bar_half_m, 0.0), 0.05 * config.frame_kg
 
 
 def _add_wheel(scene: mujoco.MjSpec, cart: mujoco.MjsBody, wheel: str, config: CartConfig) -> None:
@@ -136,21 +139,21 @@ def _add_wheel(scene: mujoco.MjSpec, cart: mujoco.MjsBody, wheel: str, config: C
     plate = _part(fork, CYLINDER, (0.028, 0.006, 0.0), (0.0, 0.0, clear - 0.006), STEEL, NOTHING)
     plate.mass = 0.3 * config.wheel_kg
     for y in (1.0, -1.0):
-        arm = _part(fork, CAPSULE, (0.006, 0.0, 0.0), TOP, STEEL, NOTHING)
+        arm = _part(fork, CAPSULE, (0.006, 0.0, 0.0), ORIGIN, STEEL, NOTHING)
         shoulder = y * (config.wheel_half_m + 0.01)
         arm.fromto = (-trail, shoulder, 0.0, -0.2 * trail, shoulder, clear - 0.01)
     roll = fork.add_body(name=name, pos=(-trail, 0.0, 0.0))
     torque = config.rolling * config.mass_kg * GRAVITY / 4.0 * radius
     _add_hinge(roll, name, (0, 1, 0), torque)
-    tread = _part(roll, ELLIPSOID, (radius, config.wheel_half_m, radius), TOP, TYRE, TREAD)
+    tread = _part(roll, ELLIPSOID, (radius, config.wheel_half_m, radius), ORIGIN, TYRE, TREAD)
     tread.mass = 0.7 * config.wheel_kg
     lying = quat_from_rpy(np.array([np.pi / 2, 0.0, 0.0]))
     for size, colour in (
         ((radius - 0.001, config.wheel_half_m - 0.002), TYRE),
         ((0.6 * radius, config.wheel_half_m), RIM),
     ):
-        _part(roll, CYLINDER, (*size, 0.0), TOP, colour, NOTHING).quat = lying
-    hole = _part(roll, BOX, (0.5 * radius, config.wheel_half_m + 0.001, 0.006), TOP, STEEL, NOTHING)
+        _part(roll, CYLINDER, (*size, 0.0), ORIGIN, colour, NOTHING).quat = lying
+    hole = _part(roll, BOX, (0.5 * radius, config.wheel_half_m + 0.001, 0.006), ORIGIN, STEEL, NOTHING)
     hole.name = f"{name}_spoke"
     scene.add_exclude(name=name, bodyname1=cart.name, bodyname2=name)
 
@@ -194,10 +197,11 @@ def load_cart(world: World, name: str, config: CartConfig, mass_kg: float, rolli
         raise ConfigError(
             f"a cart needs more than its wheels' {wheels} kg and rolling >= 0, not {mass_kg} kg, {rolling}"
         )
-    model, body = world.model, world.model.body(name).id
-    factor = (mass_kg - wheels) / model.body_mass[body]
-    model.body_mass[body] *= factor
-    model.body_inertia[body] *= factor
+    model, nominal = world.model, world.nominal
+    bodies = [model.body(part).id for part in (name, bar_of(name), load_of(name))]
+    factor = (mass_kg - wheels) / nominal["body_mass"][bodies].sum()
+    model.body_mass[bodies] = factor * nominal["body_mass"][bodies]
+    model.body_inertia[bodies] = factor * nominal["body_inertia"][bodies]
     for wheel in WHEELS:
         dof = int(model.joint(f"{name}_{wheel}").dofadr[0])
         model.dof_frictionloss[dof] = rolling * mass_kg * GRAVITY / 4.0 * config.wheel_radius_m
@@ -211,22 +215,10 @@ def turn_swivels(world: World, name: str, angles_rad: Float[np.ndarray, "2"]) ->
     mujoco.mj_forward(world.model, world.data)
 
 
-def bar_ends(world: World, name: str) -> Float[np.ndarray, "2 3"]:
-    """Left and right end of the bar's middle line in the world [m]."""
-    geom = world.model.geom(bar_name(name)).id
-    along = world.data.geom_xmat[geom].reshape(3, 3)[:, 2] * world.model.geom_size[geom, 1]
-    middle = world.data.geom_xpos[geom]
-    left = world.data.body(name).xmat.reshape(3, 3)[:, 1]
-    along = along * np.sign(along @ left)
-    return np.stack([middle + along, middle - along])
-
-
-def on_bar(world: World, name: str) -> set[str]:
-    """Names of the bodies that touch the bar now."""
-    bar, contact = world.model.geom(bar_name(name)).id, world.data.contact
-    pairs = contact.geom[contact.dist < 0.0]
-    others = {int(b if a == bar else a) for a, b in pairs if bar in (int(a), int(b))}
-    return {world.model.body(int(world.model.geom_bodyid[i])).name for i in others}
+def bar_pose(world: World, name: str) -> tuple[Float[np.ndarray, "3"], float]:
+    """Middle of the bar in the world [m] and the heading that faces it [rad]."""
+    xyz, quat = world.body_pose(bar_of(name))
+    return xyz, float(yaw_of(quat))
 
 
 def cart_speed(world: World, name: str) -> tuple[float, float]:
@@ -236,8 +228,6 @@ def cart_speed(world: World, name: str) -> tuple[float, float]:
     return float(linear @ world.data.body(name).xmat.reshape(3, 3)[:, 0]), float(angular[2])
 
 
-def paint_cart(world: World, name: str, deck: Colour, load: Colour) -> None:
-    """Give deck and load other colours, the straps a lighter one."""
-    lighter = 0.45 * np.array(load) + 0.5
-    for part, colour in (("deck", deck), ("load", load), ("strap_front", lighter), ("strap_rear", lighter)):
-        world.model.geom_rgba[world.model.geom(f"{name}_{part}").id, :3] = colour
+def paint_deck(world: World, name: str, colour: Colour) -> None:
+    """Give the deck another colour."""
+    world.model.geom_rgba[world.model.geom(f"{name}_deck").id, :3] = colour

@@ -185,6 +185,7 @@ def _geom(
 VARIED = (
     *("geom_rgba", "geom_matid", "geom_group", "geom_pos", "geom_friction", "mat_rgba", "body_pos", "body_quat"),
     *("light_dir", "light_diffuse", "cam_pos", "cam_quat", "cam_fovy", "geom_size"),
+    *("body_mass", "body_inertia", "dof_frictionloss"),
 )
 """fields of a model that tasks may change from seed to seed"""
 

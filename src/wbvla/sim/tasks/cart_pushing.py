@@ -5,28 +5,32 @@ from dataclasses import dataclass, field
 
 import mujoco
 import numpy as np
-from jaxtyping import Float
 
-from wbvla.core.errors import ConfigError
 from wbvla.core.rotation import wrap_angle, yaw_of
 from wbvla.robots.description import RobotSpec
-from wbvla.sim.cart import CartConfig, add_cart, bar_ends, cart_speed, load_cart, on_bar, paint_cart, turn_swivels
+from wbvla.sim.cart import (
+    CartConfig,
+    add_cart,
+    bar_of,
+    bar_pose,
+    cart_speed,
+    load_cart,
+    load_of,
+    paint_deck,
+    turn_swivels,
+)
 from wbvla.sim.contact import NOTHING
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, build_scene
-from wbvla.sim.tasks.task import Task, hand_bodies, has_fallen, tasks
+from wbvla.sim.tasks.start import Start, StartConfig, draw_in_split, place_robot
+from wbvla.sim.tasks.task import Task, contacts_of, hand_bodies, has_fallen, tasks
+from wbvla.sim.tasks.variation import Area, VariationConfig, vary
 
 CART, LANE = "cart", "lane"
-SEEN, SEARCH = "seen", "search"
-COLOURS = (
-    ((0.20, 0.34, 0.62), (0.72, 0.52, 0.32)),
-    ((0.70, 0.20, 0.16), (0.55, 0.58, 0.60)),
-    ((0.18, 0.48, 0.34), (0.78, 0.62, 0.36)),
-    ((0.85, 0.60, 0.12), (0.30, 0.42, 0.60)),
-    ((0.40, 0.42, 0.45), (0.62, 0.30, 0.24)),
-    ((0.42, 0.28, 0.54), (0.66, 0.64, 0.50)),
-)
-"""of deck and load"""
+COLOURS = ((0.20, 0.34, 0.62), (0.70, 0.20, 0.16), (0.18, 0.48, 0.34), (0.85, 0.60, 0.12), (0.40, 0.42, 0.45))
+"""of the deck: blue, red, green, yellow, grey"""
+CLEAR_M = 0.9
+"""no loose things nearer than this to the way of cart and robot [m]"""
 TAPE = (0.93, 0.80, 0.20, 1.0)
 TRAIN = (
     "push the cart forward",
@@ -59,22 +63,16 @@ class CartPushingConfig:
 
     cart: CartConfig = field(default_factory=CartConfig)
     """sizes"""
-    split: str = SEEN
-    """`seen`: the robot's head camera sees both places to grasp from the start; `search`: it does not"""
-    difficulty: float = 1.0
-    """0 = straight behind a cart of the default mass, 1 = the whole ranges below [-]"""
-    start_distance_m: tuple[float, float] = (1.0, 1.5)
-    """range of the robot's start behind the bar, pelvis to bar"""
-    start_lateral_m: float = 0.75
-    """at difficulty 1 the robot starts up to this far beside the cart's axis"""
-    start_heading_rad: float = float(np.deg2rad(60.0))
-    """at difficulty 1 the robot starts turned by up to this from the cart's axis"""
+    start: StartConfig = field(default_factory=lambda: StartConfig(difficulty=1.0))
+    """where the robot starts behind the bar; its difficulty scales the spreads below too"""
+    variation: VariationConfig = field(default_factory=VariationConfig)
+    """looks and grip by seed"""
     mass_spread: float = 0.3
-    """at difficulty 1 the mass lies within this share of the default"""
+    """at full difficulty the mass lies within this share of the default"""
     rolling_spread: float = 0.6
     """the same for the rolling resistance"""
     swivel_rad: float = 0.8
-    """at difficulty 1 the swivel wheels start turned by up to this, so that the cart pulls aside at first"""
+    """at full difficulty the swivel wheels start turned by up to this, so that the cart pulls aside at first"""
     place_m: tuple[float, float] = (0.4, 0.8)
     """the cart stands up to this before and beside its place in the room"""
     turned_rad: float = 0.12
@@ -94,12 +92,6 @@ class CartPushingConfig:
     reach_m: float = 0.45
     """pelvis nearer to the bar than this counts as having walked there"""
 
-    def __post_init__(self) -> None:
-        if self.split not in (SEEN, SEARCH) or not 0.0 <= self.difficulty <= 1.0:
-            raise ConfigError(
-                f"split is {SEEN!r} or {SEARCH!r} and difficulty in 0..1, not {self.split!r} and {self.difficulty}"
-            )
-
 
 class CartPushing(Task):
     """The lane begins under the cart and points where it points; a cart that has left it once has failed."""
@@ -111,6 +103,7 @@ class CartPushing(Task):
 
     def __init__(self, config: CartPushingConfig | None = None) -> None:
         self.config = config or CartPushingConfig()
+        self._deck, self._at, self._yaw, self._swivels = COLOURS[0], np.zeros(2), 0.0, np.zeros(2)
         self._strayed = False
         self._stopped_since_s: float | None = None
 
@@ -118,40 +111,58 @@ class CartPushing(Task):
         """A long room with a cart and its lane, in the start of seed 0."""
         config = self.config
         scene = build_scene(spec, MjcfOptions(), RoomConfig(half_x=5.0, floor="tiles", floor_colour=(0.70, 0.70, 0.67)))
-        add_cart(scene, CART, config.cart, COLOURS[0])
+        add_cart(scene, CART, config.cart, (COLOURS[0], (0.72, 0.52, 0.32)))
         _add_lane(scene, config)
         world = World(spec, scene)
         self.reset(world, 0)
         return world
 
     def reset(self, world: World, seed: int) -> None:
-        """Mass, rolling, colours and place of the cart, then the robot behind it, all drawn from the seed."""
-        config, rng = self.config, np.random.default_rng((seed, 1))
-        size = config.difficulty
+        """Mass, rolling, place and looks of the cart, then the robot behind it, all drawn from the seed."""
+        rng = np.random.default_rng((seed, 6))
+        self._furnish(world, rng)
+        draw_in_split(world, self.config.start, rng, lambda start: self._place(world, start), bar_of(CART))
+        self._vary(world, seed)
+
+    def reset_at(self, world: World, seed: int, start: Start) -> None:
+        """The world of a seed with a start of one's own, in view or not."""
+        self._furnish(world, np.random.default_rng((seed, 6)))
+        self._place(world, start)
+        self._vary(world, seed)
+
+    def _furnish(self, world: World, rng: np.random.Generator) -> None:
+        config, size = self.config, self.config.start.difficulty
         mass, rolling = 1.0 + size * rng.uniform(-1, 1, 2) * (config.mass_spread, config.rolling_spread)
         load_cart(world, CART, config.cart, config.cart.mass_kg * float(mass), config.cart.rolling * float(rolling))
-        paint_cart(world, CART, *COLOURS[int(rng.integers(len(COLOURS)))])
-        place = np.array([-1.0, 0.0]) + rng.uniform(-1, 1, 2) * config.place_m
-        yaw = float(rng.uniform(-1, 1)) * config.turned_rad
-        swivels = size * config.swivel_rad * rng.uniform(-1, 1, 2)
-        for _ in range(1000):
-            start = _start(config, rng)
-            world.reset(*_robot_place(config, place, yaw, start))
-            world.place(LANE, (*place, 0.0), yaw)
-            world.place(CART, (*place, 0.0), yaw)
-            if bool(grips_in_view(world, config.grip_m).all()) == (config.split == SEEN):
-                break
-        else:
-            raise ConfigError(f"no start of split {config.split!r} at difficulty {size}; a larger one has some")
-        turn_swivels(world, CART, swivels)
+        self._deck = COLOURS[int(rng.integers(len(COLOURS)))]
+        self._at = np.array([-1.0, 0.0]) + rng.uniform(-1, 1, 2) * config.place_m
+        self._yaw = float(rng.uniform(-1, 1)) * config.turned_rad
+        self._swivels = size * config.swivel_rad * rng.uniform(-1, 1, 2)
+
+    def _place(self, world: World, start: Start) -> None:
+        """The robot behind the bar, the cart on its lane."""
+        ahead = np.array([np.cos(self._yaw), np.sin(self._yaw)])
+        place_robot(world, self._at + self.config.cart.bar_x_m * ahead, self._yaw, start)
+        for name in (LANE, CART):
+            world.place(name, (*self._at, 0.0), self._yaw)
+        turn_swivels(world, CART, self._swivels)
         self._strayed, self._stopped_since_s = False, None
+
+    def _vary(self, world: World, seed: int) -> None:
+        """Looks; nothing loose stands where the cart or the robot will be."""
+        robot, ahead = world.root_pose()[0][:2], np.array([np.cos(self._yaw), np.sin(self._yaw)])
+        points = np.stack([robot, self._at, self._at + (self.config.distance_m + 1.0) * ahead])
+        (low_x, low_y), (high_x, high_y) = points.min(axis=0) - CLEAR_M, points.max(axis=0) + CLEAR_M
+        clear: Area = (float(low_x), float(low_y), float(high_x), float(high_y))
+        vary(world, self.config.variation, seed, objects=(load_of(CART),), clear=clear)
+        paint_deck(world, CART, self._deck)
 
     def progress(self, world: World) -> Mapping[str, bool]:
         """`reached`: stands at the bar; `grasped`: both hands touch it; `moving`, `one_metre`, `two_metres`,
         `arrived`: pushed so far by both hands, never out of the lane; `done`: and stopped there for a while."""
         config = self.config
         upright = not has_fallen(world)
-        away = world.root_pose()[0][:2] - bar_ends(world, CART).mean(axis=0)[:2]
+        away = world.root_pose()[0][:2] - bar_pose(world, CART)[0][:2]
         reached = upright and bool(np.linalg.norm(away) < config.reach_m)
         grasped = hands_on(world)
         ahead, left, turned = self.lane_pose(world)
@@ -190,38 +201,8 @@ class CartPushing(Task):
 
 def hands_on(world: World) -> bool:
     """Whether both hands touch the cart's bar now."""
-    touching = on_bar(world, CART)
+    touching = contacts_of(world, bar_of(CART))
     return all(touching & set(hand_bodies(side)) for side in ("left", "right"))
-
-
-def grips_in_view(world: World, grip_m: float) -> Float[np.ndarray, "2"]:
-    """Whether the left and the right place to grasp fall into the head camera's picture (1 or 0)."""
-    ends = bar_ends(world, CART)
-    middle, along = ends.mean(axis=0), ends[0] - ends[1]
-    along = grip_m * along / np.linalg.norm(along)
-    view, camera = world.data.camera("head"), world.model.camera("head")
-    seen = (np.stack([middle + along, middle - along]) - view.xpos) @ view.xmat.reshape(3, 3)
-    half = np.tan(np.deg2rad(float(camera.fovy[0])) / 2.0)
-    width, height = world.model.cam_resolution[camera.id]
-    depth = -seen[:, 2]
-    inside = (depth > 0) & (np.abs(seen[:, 1]) < half * depth)
-    return (inside & (np.abs(seen[:, 0]) < half * width / height * depth)).astype(float)
-
-
-def _start(config: CartPushingConfig, rng: np.random.Generator) -> Float[np.ndarray, "3"]:
-    """Distance behind the bar, lateral offset [m] and heading [rad] of the robot."""
-    lateral, heading = config.difficulty * rng.uniform(-1, 1, 2) * (config.start_lateral_m, config.start_heading_rad)
-    return np.array([rng.uniform(*config.start_distance_m), lateral, heading])
-
-
-def _robot_place(
-    config: CartPushingConfig, place: Float[np.ndarray, "2"], yaw: float, start: Float[np.ndarray, "3"]
-) -> tuple[tuple[float, float], float]:
-    """Where the robot starts, and its heading."""
-    behind = config.cart.bar_x_m - start[0]
-    x = place[0] + np.cos(yaw) * behind - np.sin(yaw) * start[1]
-    y = place[1] + np.sin(yaw) * behind + np.cos(yaw) * start[1]
-    return (float(x), float(y)), yaw + float(start[2])
 
 
 def _add_lane(scene: mujoco.MjSpec, config: CartPushingConfig) -> None:
