@@ -10,11 +10,13 @@ from wbvla.collect.ik import ArmIk, HandPose
 from wbvla.core.errors import ConfigError
 from wbvla.core.rotation import quat_from_rpy, yaw_of
 from wbvla.robots.platforms import load_robot
-from wbvla.sim.cart import WHEELS, bar_ends, cart_speed, load_cart, on_bar
+from wbvla.sim.cart import WHEELS, bar_of, bar_pose, cart_speed, load_cart
 from wbvla.sim.scene import World
 from wbvla.sim.tasks import CartPushing
-from wbvla.sim.tasks.cart_pushing import CART, LANE, SEARCH, CartPushingConfig, grips_in_view
-from wbvla.sim.tasks.task import hand_bodies
+from wbvla.sim.tasks.cart_pushing import CART, LANE, CartPushingConfig
+from wbvla.sim.tasks.start import SEARCH, SEEN_SHARE, VIEW, Start, StartConfig, seen_share
+from wbvla.sim.tasks.task import contacts_of, hand_bodies
+from wbvla.sim.tasks.variation import PLAIN
 
 GRAVITY = 9.81
 FAR = (-3.5, 2.5)
@@ -107,7 +109,7 @@ def test_the_floor_carries_the_mass_that_the_seed_gave(task: CartPushing, world:
                 force += wrench[0]
         assert force == pytest.approx(GRAVITY * masses[-1], rel=0.02)
     assert masses[0] != masses[1]
-    spread = task.config.difficulty * task.config.mass_spread
+    spread = task.config.start.difficulty * task.config.mass_spread
     assert all(abs(mass / task.config.cart.mass_kg - 1.0) <= spread for mass in masses)
     with pytest.raises(ConfigError, match="wheels"):
         load_cart(world, CART, task.config.cart, 1.0, 0.01)
@@ -124,33 +126,37 @@ def test_same_seed_same_start(task: CartPushing, world: World) -> None:
     assert not np.allclose(other, first)
 
 
-@pytest.mark.parametrize("difficulty", [0.5, 1.0])
-def test_the_split_says_whether_the_head_sees_where_to_grasp(world: World, difficulty: float) -> None:
-    reached = []
-    for split in ("seen", SEARCH):
-        task = CartPushing(CartPushingConfig(split=split, difficulty=difficulty))
-        for seed in range(40):
-            task.reset(world, seed)
-            assert bool(grips_in_view(world, task.config.grip_m).all()) == (split == "seen"), (split, seed)
-            assert not any(task.progress(world).values())
-            ends, (root, quat) = bar_ends(world, CART), world.root_pose()
-            yaw = float(yaw_of(world.body_pose(CART)[1]))
-            away = root[:2] - ends.mean(axis=0)[:2]
-            behind = -np.cos(yaw) * away[0] - np.sin(yaw) * away[1]
-            aside = np.cos(yaw) * away[1] - np.sin(yaw) * away[0]
-            assert 1.0 - 1e-6 <= behind <= 1.5 + 1e-6
-            reached.append((abs(aside), abs(float(yaw_of(quat)) - yaw)))
-    widest = np.max(reached, axis=0)
-    limits = difficulty * np.array([task.config.start_lateral_m, task.config.start_heading_rad])
-    assert (widest <= limits + 1e-6).all()
-    assert (widest > 0.8 * limits).all()
+def behind(world: World) -> tuple[float, float, float]:
+    """The robot's distance behind the bar, to the left of its axis [m] and heading from it [rad]."""
+    (bar, yaw), (root, quat) = bar_pose(world, CART), world.root_pose()
+    x, y = root[:2] - bar[:2]
+    distance = -np.cos(yaw) * x - np.sin(yaw) * y
+    return float(distance), float(np.cos(yaw) * y - np.sin(yaw) * x), float(yaw_of(quat)) - yaw
 
 
-def test_a_search_that_cannot_be_is_refused(world: World) -> None:
-    with pytest.raises(ConfigError, match="search"):
-        CartPushing(CartPushingConfig(split=SEARCH, difficulty=0.0)).reset(world, 0)
-    with pytest.raises(ConfigError, match="split"):
-        CartPushingConfig(split="hidden")
+@pytest.mark.parametrize("split", [VIEW, SEARCH])
+def test_the_split_says_whether_the_head_sees_the_bar(world: World, split: str) -> None:
+    task = CartPushing(CartPushingConfig(start=StartConfig(split=split, difficulty=1.0), variation=PLAIN))
+    starts = []
+    for seed in range(40):
+        task.reset(world, seed)
+        assert (seen_share(world, bar_of(CART)) >= SEEN_SHARE) == (split == VIEW), seed
+        assert not any(task.progress(world).values())
+        starts.append(behind(world))
+    distance, aside, turn = np.abs(starts).T
+    assert 1.0 - 1e-6 <= distance.min() < 1.1
+    assert 1.4 < distance.max() <= 1.5 + 1e-6
+    assert 0.5 < aside.max() <= 0.75 + 1e-6
+    assert 0.7 < turn.max() <= np.pi / 3 + 1e-6
+
+
+def test_a_start_of_ones_own(task: CartPushing, world: World) -> None:
+    task.reset(world, 3)
+    mass = world.model.body_subtreemass[world.model.body(CART).id]
+    task.reset_at(world, 3, Start(distance_m=1.25, lateral_m=-0.5, heading_rad=0.4))
+    assert behind(world) == pytest.approx((1.25, -0.5, 0.4), abs=1e-6)
+    assert world.model.body_subtreemass[world.model.body(CART).id] == mass
+    assert not any(task.progress(world).values())
 
 
 def stand(task: CartPushing, world: World, ahead: float, left: float = 0.0, turn: float = 0.0) -> None:
@@ -160,7 +166,7 @@ def stand(task: CartPushing, world: World, ahead: float, left: float = 0.0, turn
     yaw = float(yaw_of(quat))
     xy = origin[:2] + np.array([np.cos(yaw) * ahead - np.sin(yaw) * left, np.sin(yaw) * ahead + np.cos(yaw) * left])
     world.place(CART, (*xy, 0.0), yaw + turn)
-    bar = bar_ends(world, CART).mean(axis=0)
+    bar = bar_pose(world, CART)[0]
     facing = np.array([np.cos(yaw + turn), np.sin(yaw + turn)])
     data, time_s = world.data, world.time_s
     data.qpos[:2] = bar[:2] - 0.28 * facing
@@ -175,7 +181,7 @@ def stand(task: CartPushing, world: World, ahead: float, left: float = 0.0, turn
     for name in (f"{side}_gripper{end}" for side in ("left", "right") for end in ("", "_follow")):
         data.qpos[int(world.model.joint(name).qposadr[0])] = cart.bar_radius_m - 0.004
     mujoco.mj_forward(world.model, data)
-    assert all(on_bar(world, CART) & set(hand_bodies(side)) for side in ("left", "right"))
+    assert all(contacts_of(world, bar_of(CART)) & set(hand_bodies(side)) for side in ("left", "right"))
     data.time = time_s + 0.1
 
 
