@@ -8,8 +8,6 @@ from wbvla.collect.experts.cart_pushing import CartPushingExpert
 from wbvla.sim.scene import World
 from wbvla.sim.tasks.task import Task
 
-
-
 __all__ = ["BagPackingExpert", "BoxLiftExpert", "BoxLoadingExpert", "CartPushingExpert", "expert_for", "experts"]
 
 

@@ -6,6 +6,4 @@ from wbvla.sim.tasks.box_loading import BoxLoading
 from wbvla.sim.tasks.cart_pushing import CartPushing
 from wbvla.sim.tasks.task import Task, tasks
 
-
-
 __all__ = ["BagPacking", "BoxLift", "BoxLoading", "CartPushing", "Task", "tasks"]
