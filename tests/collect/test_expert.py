@@ -11,9 +11,9 @@ import pytest
 
 from wbvla.collect.expert import ExpertConfig
 from wbvla.collect.frames import EpisodeRecorder, Frame, runs_of
-from wbvla.collect.record import RecordConfig, read_attempts, record_expert
+from wbvla.collect.record import RecordConfig, open_stage, perform, read_attempts, record_expert, recording_of
 from wbvla.collect.stage import Stage, StageConfig, expert_for
-from wbvla.core.errors import ContractMismatch, UnknownName
+from wbvla.core.errors import ConfigError, ContractMismatch, UnknownName
 from wbvla.core.records import Action, Observation, Tick
 from wbvla.data.check import check
 from wbvla.data.features import (
@@ -224,3 +224,32 @@ def test_a_kill_between_an_episode_and_its_tally_repeats_no_attempt(tmp_path: Pa
     (truth / "attempts.json").write_text(json.dumps({"attempts": 4, "failures": failures}))
     assert read_attempts(tmp_path, 2) == (failures, 5)
     assert read_attempts(tmp_path / "empty", 0) == ([], 0)
+
+
+def test_an_attempt_whose_physics_diverges_is_a_failed_one_and_leaves_nothing_behind() -> None:
+    with closing(open_stage("box-lift", SMALL)) as stage:
+        recording = recording_of(stage.spec, SMALL)
+        before = perform(stage, recording, 5)
+        act = stage.expert.act
+
+        def explode(observation: Observation) -> Action | None:
+            if observation.sequence == 3:
+                stage.world.data.qvel[:] = 1e12
+            return act(observation)
+
+        stage.expert.act = explode  # type: ignore[method-assign]
+        broken = perform(stage, recording, 6)
+        del stage.expert.act
+        assert not broken.success
+        assert "diverged" in broken.reason
+        after = perform(stage, recording, 5)
+    assert before.success
+    assert len(after.frames) == len(before.frames)
+    for ours, theirs in zip(after.frames, before.frames):
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_seeds_of_evaluation_are_not_recorded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="0 to 99"):
+        record_expert(tmp_path / "e", "box-lift", 1, 100, config=SMALL)
+    assert not (tmp_path / "e").exists()

@@ -29,7 +29,7 @@ class Expert:
     seed: int = 0
     """of starts, objects and words"""
     config: Annotated[RecordConfig, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: RecordConfig(processes=min(2, os.cpu_count() or 1))
+        default_factory=lambda: RecordConfig(processes=os.cpu_count() or 1)
     )
     """how"""
 

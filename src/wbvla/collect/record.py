@@ -6,6 +6,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from wbvla.collect.expert import ExpertConfig
 from wbvla.collect.frames import EpisodeRecorder, Frame, runs_of
 from wbvla.collect.stage import Stage, StageConfig
 from wbvla.core.contract import open_artefact, require_match
-from wbvla.core.errors import DataError
+from wbvla.core.errors import ConfigError, DataError, RobotError
 from wbvla.core.files import write_json
 from wbvla.core.run import plain
 from wbvla.data.dataset_stats import write_stats
@@ -32,6 +33,8 @@ from wbvla.sim.body import CONTROL_HZ
 FPS = 10
 SEEDS_PER_RUN = 10_000
 """attempt i of a recording with seed s starts from world seed s * SEEDS_PER_RUN + i"""
+NUM_SEEDS = 100
+"""recordings have seeds below this: world seeds from NUM_SEEDS * SEEDS_PER_RUN on belong to evaluation"""
 TALLY = "truth/attempts.json"
 
 
@@ -103,6 +106,8 @@ def record_expert(
     DataError when the expert fails too often, ContractMismatch when the folder holds another recording.
     """
     config = config or RecordConfig()
+    if not 0 <= seed < NUM_SEEDS:
+        raise ConfigError(f"a recording needs a seed of 0 to {NUM_SEEDS - 1}, not {seed}: others belong to evaluation")
     wanted = dataset_config(task, seed, config)
     if (folder / CONTRACT).is_file():
         there = json.loads((folder / CONTRACT).read_text())
@@ -181,7 +186,8 @@ def dataset_config(task: str, seed: int, config: RecordConfig) -> DatasetConfig:
     spec = load_robot(config.robot)
     recording = recording_of(spec, config)
     rates = {BODY_STAMP: CONTROL_HZ} | dict.fromkeys(recording.stamp_names[1:], float(FPS))
-    made = {"task": task, "seed": seed, "expert": plain(config.expert)}
+    lmo = open_artefact(shipped_lmo(config.robot), "lmo").digest
+    made = {"task": task, "seed": seed, "expert": plain(config.expert), "lmo": lmo}
     return DatasetConfig(
         fps=FPS,
         robot=config.robot,
@@ -242,10 +248,17 @@ def takes(task: str, first_seed: int, lacking: Callable[[], int], config: Record
             while True:
                 while len(waiting) < max(1, min(config.processes + 1, lacking())):
                     waiting.append(pool.submit(_perform_here, next(seeds)))
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _result(future: Future[Take]) -> Take:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise DataError("a process that simulated attempts died (out of memory?); run again to go on") from error
 
 
 def open_stage(task: str, config: RecordConfig) -> Stage:
@@ -265,15 +278,19 @@ def open_stage(task: str, config: RecordConfig) -> Stage:
 
 
 def perform(stage: Stage, recording: Recording, seed: int) -> Take:
-    """One attempt, recorded."""
+    """One attempt, recorded; one whose physics diverges is a failed one, so that a recording goes on behind it."""
     recorder = EpisodeRecorder(stage.spec, recording, lambda: stage.expert.phase)
-    outcome = stage.run(seed, [recorder])
+    try:
+        outcome = stage.run(seed, [recorder])
+        success, reason = outcome.success, outcome.reason
+    except RobotError as error:
+        success, reason = False, f"physics: {error}"
     recorder.finish()
     return Take(
         seed=seed,
-        success=outcome.success,
-        reason=outcome.reason,
-        instruction=outcome.instruction,
+        success=success,
+        reason=reason,
+        instruction=stage.expert.instruction,
         phrasings=tuple(stage.task.train_instructions),
         frames=recorder.frames,
         doing=recorder.doing,

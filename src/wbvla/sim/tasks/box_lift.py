@@ -8,6 +8,7 @@ import numpy as np
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, add_box, add_table, build_scene
+from wbvla.sim.tasks.start import Start, place_robot
 from wbvla.sim.tasks.task import (
     Task,
     box_bottom_m,
@@ -115,6 +116,13 @@ class BoxLift(Task):
 
     def reset(self, world: World, seed: int) -> None:
         """Size, mass and place of the box, the robot in front of it, and the looks, all drawn from the seed."""
+        self._place(world, seed, None)
+
+    def reset_at(self, world: World, seed: int, start: Start) -> None:
+        """The world of a seed with a start of one's own."""
+        self._place(world, seed, start)
+
+    def _place(self, world: World, seed: int, start: Start | None) -> None:
         config, rng = self.config, np.random.default_rng((seed, 1))
         half = rng.uniform(config.box_half_low_m, config.box_half_high_m)
         resize_box(world, BOX, half, float(rng.uniform(*config.box_mass_kg)))
@@ -125,8 +133,8 @@ class BoxLift(Task):
         y = float(rng.uniform(-1, 1)) * config.box_lateral_m
         distance = float(rng.uniform(*config.start_distance_m))
         lateral, turn = rng.uniform(-1, 1, 2) * (config.start_lateral_m, config.start_heading_rad)
-        away = np.array([-np.cos(yaw), -np.sin(yaw)]) * distance + np.array([-np.sin(yaw), np.cos(yaw)]) * lateral
-        world.reset((x + float(away[0]), y + float(away[1])), yaw + float(turn))
+        drawn = Start(distance_m=distance, lateral_m=float(lateral), heading_rad=float(turn))
+        place_robot(world, np.array([x, y]), yaw, start or drawn)
         world.place(BOX, (x, y, config.table_height_m + half[2]), yaw)
         vary(world, config.variation, seed, objects=(BOX,), tables=(TABLE,))
         self._rest_m, self._lifted_since_s = config.table_height_m, None

@@ -18,23 +18,13 @@ from wbvla.sim.tasks.task import (
     contacts_of,
     hand_bodies,
     has_fallen,
-    paint,
     resize_box,
     tasks,
 )
+from wbvla.sim.tasks.variation import VariationConfig, vary
 from wbvla.sim.trolley import TrolleyConfig, add_trolley, bed_half
 
 BOX, TABLE, TROLLEY = "box", "table", "trolley"
-COLOURS = (
-    (0.72, 0.52, 0.32),
-    (0.66, 0.46, 0.26),
-    (0.80, 0.22, 0.18),
-    (0.16, 0.42, 0.74),
-    (0.20, 0.58, 0.32),
-    (0.90, 0.66, 0.16),
-    (0.48, 0.28, 0.58),
-)
-"""cardboard, darker cardboard, red, blue, green, yellow, purple"""
 SEEN_HEIGHTS, UNSEEN_HEIGHTS = (0.50, 0.45, 0.42), (0.475, 0.40)
 """tops of the table [m]; docs/reach.md says which of the paper's heights are replaced"""
 TRAIN = (
@@ -108,6 +98,8 @@ class BoxLoadingConfig:
     """the box must lie still and untouched for this long"""
     still_mps: float = 0.05
     """slower than this is still"""
+    variation: VariationConfig = field(default_factory=VariationConfig)
+    """looks and friction by seed"""
 
 
 class BoxLoading(Task):
@@ -130,7 +122,7 @@ class BoxLoading(Task):
         x = config.table_front_x_m + config.table_size_m[0] / 2.0
         add_table(scene, TABLE, (x, 0.0, max(config.table_heights_m)), config.table_size_m, (0.62, 0.47, 0.32))
         add_trolley(scene, TROLLEY, config.trolley, (0.20, 0.36, 0.58))
-        add_box(scene, BOX, config.box_half_high_m, config.box_mass_kg[1], COLOURS[0])
+        add_box(scene, BOX, config.box_half_high_m, config.box_mass_kg[1], (0.72, 0.52, 0.32))
         world = World(spec, scene)
         self.reset(world, 0)
         return world
@@ -140,17 +132,19 @@ class BoxLoading(Task):
         rng = np.random.default_rng((seed, 4))
         self._furnish(world, rng)
         draw_in_split(world, self.config.start, rng, lambda start: self._place(world, start), BOX)
+        vary(world, self.config.variation, seed, objects=(BOX,))
 
     def reset_at(self, world: World, seed: int, start: Start) -> None:
         """The world of a seed with a start of one's own, in view or not."""
         self._furnish(world, np.random.default_rng((seed, 4)))
         self._place(world, start)
+        vary(world, self.config.variation, seed, objects=(BOX,))
 
     def _furnish(self, world: World, rng: np.random.Generator) -> None:
         config = self.config
         half = rng.uniform(config.box_half_low_m, config.box_half_high_m)
         resize_box(world, BOX, half, float(rng.uniform(*config.box_mass_kg)))
-        paint(world, BOX, COLOURS[int(rng.integers(len(COLOURS)))])
+        rng.integers(7)  # was the colour; the seeds stay what they were
         height = float(rng.choice(np.array(config.table_heights_m)))
         yaw, lateral = rng.uniform(-1, 1, 2) * (config.box_yaw_rad, config.box_lateral_m)
         footprint = abs(np.cos(yaw)) * half[0] + abs(np.sin(yaw)) * half[1]

@@ -105,11 +105,3 @@ def resize_box(world: World, name: str, half: Float[np.ndarray, "3"], mass: floa
     model.body_mass[body.id] = mass
     model.body_inertia[body.id] = mass * (squares.sum() - squares) / 3.0
     mujoco.mj_setConst(model, world.data)
-
-
-def paint(world: World, name: str, colour: tuple[float, float, float]) -> None:
-    """Give a box of `scene.add_box` another colour, its tape a lighter one."""
-    body = world.model.body(name)
-    for geom in range(int(body.geomadr[0]), int(body.geomadr[0] + body.geomnum[0])):
-        main = geom == world.model.geom(name).id
-        world.model.geom_rgba[geom, :3] = colour if main else 0.45 * np.array(colour) + 0.5

@@ -328,9 +328,9 @@ def _lay(world: World, config: VariationConfig, rng: np.random.Generator | None,
     if rng is None or not names:
         return
     model, data = world.model, world.data
-    loose = [g for g in range(model.ngeom) if model.body_dofnum[model.body_rootid[model.geom_bodyid[g]]] > 0]
-    things, taken = list(rng.permutation(names)), [data.geom_xpos[g].copy() for g in loose]
-    reach = [float(model.geom_rbound[g]) + 0.2 for g in loose]
+    loose = model.body_dofnum[model.body_rootid[model.geom_bodyid]] > 0
+    taken, near = data.geom_xpos[loose], model.geom_rbound[loose] + 0.2
+    things = list(rng.permutation(names))
     for table in tables:
         top = int(model.body(table).geomadr[0])
         half, centre, turn = model.geom_size[top], data.geom_xpos[top], data.geom_xmat[top].reshape(3, 3)
@@ -338,7 +338,6 @@ def _lay(world: World, config: VariationConfig, rng: np.random.Generator | None,
         for _ in range(24):
             spot = centre + turn @ np.array([*(rng.uniform(-1, 1, 2) * (half[:2] - 0.09)), half[2]])
             yaw = rng.uniform(-np.pi, np.pi)
-            free = all(np.linalg.norm(spot - other) > near for other, near in zip(taken, reach))
-            if free and lacking and things:
+            if lacking and things and bool((np.linalg.norm(taken - spot, axis=1) > near).all()):
                 _put(world, str(things.pop()), spot, yaw)
-                taken, reach, lacking = [*taken, spot], [*reach, 0.17], lacking - 1
+                taken, near, lacking = np.vstack([taken, spot]), np.append(near, 0.17), lacking - 1
