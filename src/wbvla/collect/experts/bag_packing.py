@@ -15,12 +15,14 @@ from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
 
 STOP_M = 0.34
 """pelvis to bag when standing at the table [m]"""
+ASIDE_M, VIA_M = 0.25, 0.62
+"""a robot further aside first walks to a place so far before the bag: table and carton are not in its way there [m]"""
 RAISE_ARMS_M = 0.45
 """the arms come up to the carrying pose when less than this is left to walk [m]"""
 GRASP = SqueezeConfig(grasp_low_m=-0.04, grasp_ahead_m=0.02, squeeze_n=26.0)
 """above the middle, so that the hands stay over the carton's walls"""
-LIFT_M = 0.06
-"""room under the bag, over table or carton, while it is carried [m]"""
+LIFT_M, ENOUGH_M = 0.08, 0.055
+"""wanted room under the bag, over table or carton, while it is carried; and what will do [m]"""
 LIFT_LIMIT_S = 4.0
 """a bag that is not up by then has slipped [s]"""
 CARRY_HEIGHT_M = 0.62
@@ -82,6 +84,8 @@ class BagPackingExpert(Expert):
 
     def _fetch(self) -> Script:
         self._bag.config = GRASP
+        if abs(self._bag_error()[1]) > ASIDE_M:
+            yield from self.walk("walk", lambda: self._before_bag(VIA_M), self._walking, enough=2.0, passing=True)
         yield from self.walk("walk", self._bag_error, self._walking)
         yield from self._bag.take(self._bag_error)
         self._from_m = box_bottom_m(self.world, BAG)
@@ -89,8 +93,11 @@ class BagPackingExpert(Expert):
         yield from self._bag.lift(self._rise_m, CARRY_HEIGHT_M, self._is_up)
 
     def _bag_error(self) -> Float[np.ndarray, "3"]:
+        return self._before_bag(STOP_M, missed=True)
+
+    def _before_bag(self, distance_m: float, missed: bool = False) -> Float[np.ndarray, "3"]:
         xyz, yaw = self.pose_of(BAG)
-        return self.error_to(xyz[:2] - STOP_M * np.array([np.cos(yaw), np.sin(yaw)]), yaw, missed=True)
+        return self.error_to(xyz[:2] - distance_m * np.array([np.cos(yaw), np.sin(yaw)]), yaw, missed)
 
     def _walking(self, error: Float[np.ndarray, "3"]) -> Motion:
         raised = float(np.hypot(*error[:2])) < RAISE_ARMS_M or self.attempts > 0
@@ -106,7 +113,7 @@ class BagPackingExpert(Expert):
         """The bag clears table and carton; raises `SLIPPED` when the hands are up but it is not."""
         if TABLE not in contacts_of(self.world, BAG):
             room = box_bottom_m(self.world, BAG) - max(self._from_m, self._rim_m())
-            if room > LIFT_M - 0.02 or (room > LIFT_M / 2 and self.phase_s > LIFT_LIMIT_S):
+            if room > ENOUGH_M or (room > ENOUGH_M / 2 and self.phase_s > LIFT_LIMIT_S):
                 return True
         if self.phase_s > LIFT_LIMIT_S:
             raise Lapse(SLIPPED)

@@ -49,9 +49,9 @@ def parts_of(half: Float[np.ndarray, "3"]) -> tuple[Part, ...]:
     slope = float(np.hypot(x, ROOF_M))
     lean = float(np.arctan2(x, ROOF_M))
     parts = [
-        Part(name="body", kind=BOX, size=(x, y, z), xyz=(0, 0, 0)),
-        Part(name="ridge", kind=BOX, size=(0.006, 0.97 * y, RIDGE_M), xyz=(0, 0, ridge + RIDGE_M), look=FOLD),
-        Part(name="hem", kind=BOX, size=(x + 5e-4, y + 5e-4, 0.006), xyz=(0, 0, 0.006 - z), look=FOLD, solid=False),
+        Part(name="body", kind=BOX, size=(x, y, z), xyz=(0.0, 0.0, 0.0)),
+        Part(name="ridge", kind=BOX, size=(0.006, 0.97 * y, RIDGE_M), xyz=(0.0, 0.0, ridge + RIDGE_M), look=FOLD),
+        Part(name="hem", kind=BOX, size=(x + 5e-4, y + 5e-4, 0.006), xyz=(0.0, 0.0, 0.006 - z), look=FOLD, solid=False),
     ]
     for side, sign in (("front", -1), ("back", 1)):
         middle = (sign * x / 2, 0.0, z + ROOF_M / 2)
@@ -113,7 +113,7 @@ def _handle(side: str, sign: int, ridge: float) -> list[Part]:
         for end, way in (("left", 1), ("right", -1))
     ]
     across = (CORD_M, HANDLE_HALF_M, 0.0)
-    top = Part(name=f"cord_{side}", kind=CAPSULE, size=across, xyz=(x, 0, high), roll=np.pi / 2, look=CORD)
+    top = Part(name=f"cord_{side}", kind=CAPSULE, size=across, xyz=(x, 0.0, high), roll=np.pi / 2, look=CORD)
     return [*legs, top]
 
 
