@@ -15,6 +15,10 @@ from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
 
 STOP_M = 0.34
 """pelvis to bag when standing at the table [m]"""
+CLEAR_M = 0.20
+"""pelvis to the table's front edge at least: further in, the legs would meet it [m]"""
+NEAR_M = 0.25
+"""hands that are further than this from where they hold the bag have no need to let go of it [m]"""
 ASIDE_M, VIA_M = 0.25, 0.62
 """a robot further aside first walks to a place so far before the bag: table and carton are not in its way there [m]"""
 RAISE_ARMS_M = 0.45
@@ -73,8 +77,9 @@ class BagPackingExpert(Expert):
                 return
             except Lapse as lapse:
                 if self.recover(lapse):
-                    yield from self._bag.release()
                     self.attempts += 1
+                    if np.linalg.norm(self._bag_error()[:2]) < NEAR_M:
+                        yield from self._bag.release()
 
     def is_lost(self) -> bool:
         """The bag lies on the floor."""
@@ -93,11 +98,17 @@ class BagPackingExpert(Expert):
         yield from self._bag.lift(self._rise_m, CARRY_HEIGHT_M, self._is_up)
 
     def _bag_error(self) -> Float[np.ndarray, "3"]:
-        return self._before_bag(STOP_M, missed=True)
+        return self._before_bag(max(STOP_M, self._inset_m() + CLEAR_M), missed=True)
 
     def _before_bag(self, distance_m: float, missed: bool = False) -> Float[np.ndarray, "3"]:
         xyz, yaw = self.pose_of(BAG)
         return self.error_to(xyz[:2] - distance_m * np.array([np.cos(yaw), np.sin(yaw)]), yaw, missed)
+
+    def _inset_m(self) -> float:
+        """How far behind the table's front edge the bag's middle stands [m]."""
+        top = self.world.model.body(TABLE).geomadr[0]
+        place = self.world.body_pose(BAG)[0] - self.world.body_pose(TABLE)[0]
+        return float(place[0] + self.world.model.geom_size[int(top)][0])
 
     def _walking(self, error: Float[np.ndarray, "3"]) -> Motion:
         raised = float(np.hypot(*error[:2])) < RAISE_ARMS_M or self.attempts > 0
