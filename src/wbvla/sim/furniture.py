@@ -145,7 +145,7 @@ Build = Callable[[Spot], None]
 WALLS: tuple[tuple[tuple[Build, float], ...], ...] = (
     ((window, -0.50), (picture, 0.36), (shelf, 0.62)),
     ((shelf, -0.66), (door, -0.02), (picture, 0.36), (cabinet, 0.62)),
-    ((plant, -0.84), (sofa, -0.56), (window, -0.14), (clock, 0.26), (cabinet, 0.56)),
+    ((sofa, -0.60), (window, -0.10), (plant, 0.24), (clock, 0.40), (cabinet, 0.60)),
     ((door, -0.68), (cabinet, -0.30), (picture, 0.02), (window, 0.36), (plant, 0.72)),
 )
 """per wall (+x, -x, +y, -y): pieces and where they stand, as a share of half the wall's length from its middle"""
