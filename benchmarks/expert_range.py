@@ -33,7 +33,7 @@ from wbvla.sim.tasks.task import Task
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 RESULT, PLOT = DOCS / "results" / "expert_range.json", DOCS / "images" / "expert_range.webp"
-TARGETS = {"box-lift": "box", "box-loading": "box", "bag-packing": "bag", "cart-pushing": "cart"}
+TARGETS = {"box-lift": "box", "box-loading": "box", "bag-packing": "bag", "cart-pushing": "cart_bar"}
 """the body that the robot walks to"""
 AXES = {
     "distance_m": (0.75, 1.0, 1.25, 1.5, 2.0),

@@ -59,11 +59,10 @@ def moments(diary: Diary, outcome: Outcome) -> list[tuple[str, int]]:
     named = [("start", 0), *((goal, int(np.searchsorted(diary.times_s, at))) for goal, at in reached.items())]
     last = len(diary.times_s) - 1
     named = [(name, min(index, last)) for name, index in named[: -1 if outcome.success else None]]
-    ending = (outcome.reason if not outcome.success else f"{list(reached)[-1]}: done", last)
     while len(named) > COLUMNS - 1:
         gaps = [named[i + 1][1] - named[i - 1][1] for i in range(1, len(named) - 1)]
         named.pop(1 + int(np.argmin(gaps)))
-    return [*named, ending]
+    return [*named, (outcome.reason, last)]
 
 
 def grid(rows: list[list[np.ndarray]]) -> Image.Image:

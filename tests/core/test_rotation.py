@@ -46,3 +46,10 @@ def test_wrap_angle_lands_in_one_turn(angle):
     wrapped = R.wrap_angle(angle)
     assert -np.pi <= wrapped < np.pi
     assert np.isclose(np.cos(wrapped), np.cos(angle), atol=1e-6)
+
+
+def test_cross_is_numpys_to_the_bit():
+    rng = np.random.default_rng(0)
+    for first, second in (((3,), (3,)), ((3,), (5, 3)), ((4, 1, 3), (5, 3)), ((2, 5, 3), (2, 5, 3))):
+        a, b = rng.normal(size=first), rng.normal(size=second)
+        assert np.array_equal(R.cross(a, b), np.cross(a, b))

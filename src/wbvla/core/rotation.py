@@ -19,6 +19,13 @@ def quat_multiply(a: Float[np.ndarray, "*b 4"], b: Float[np.ndarray, "*b 4"]) ->
     )
 
 
+def cross(a: Float[np.ndarray, "*#b 3"], b: Float[np.ndarray, "*#b 3"]) -> Float[np.ndarray, "*b 3"]:
+    """Vector product a x b, the same to the bit as numpy's and several times faster on few vectors."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+
+
 def quat_conjugate(q: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b 4"]:
     """Inverse of a unit quaternion."""
     return q * np.array([1.0, -1.0, -1.0, -1.0])
@@ -27,8 +34,8 @@ def quat_conjugate(q: Float[np.ndarray, "*b 4"]) -> Float[np.ndarray, "*b 4"]:
 def quat_rotate(q: Float[np.ndarray, "*b 4"], v: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 3"]:
     """Rotate vectors by unit quaternions: v + 2 w (u x v) + 2 u x (u x v)."""
     w, u = q[..., :1], q[..., 1:]
-    t = 2.0 * np.cross(u, v)
-    return v + w * t + np.cross(u, t)
+    t = 2.0 * cross(u, v)
+    return v + w * t + cross(u, t)
 
 
 def quat_from_rpy(rpy: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 4"]:

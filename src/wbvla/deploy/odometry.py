@@ -12,6 +12,7 @@ from wbvla.core.course import (
     limit_course,
     yaw_rate,
 )
+from wbvla.core.rotation import cross
 from wbvla.deploy.gyro_bias import GyroBias
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.kinematics import SoleChain
@@ -51,7 +52,7 @@ class Odometry:
         if not (np.isfinite(gyro_b).all() and np.isfinite(gravity_b).all() and np.isfinite(q).all()):
             return
         known = gravity_b if self._gravity is None else self._gravity
-        carried = known + np.cross(known, gyro_b) * self._dt_s
+        carried = known + cross(known, gyro_b) * self._dt_s
         blend = carried + GRAVITY_BLEND * (gravity_b - carried)
         gravity = self._gravity = blend / np.linalg.norm(blend, axis=-1, keepdims=True)
         soles = self._soles(q)

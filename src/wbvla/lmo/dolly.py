@@ -37,7 +37,6 @@ CHASE = Shot(name="chase", xyz=(-2.7, -0.9, 1.5), look_m=0.5, fovy_deg=44.0)
 def studio(spec: RobotSpec, shots: tuple[Shot, ...]) -> World:
     """The robot with its shells in a large room, and a dolly with cameras."""
     scene = build_scene(spec, MjcfOptions(cameras=False), STUDIO)
-    scene.visual.map.shadowclip = 3.0  # a floor at the edge of the shadow map would be speckled
     dolly = scene.worldbody.add_body(name=DOLLY, mocap=True)
     for shot in shots:
         x, y, z = shot.xyz

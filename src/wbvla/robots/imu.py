@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.core.errors import ConfigError
-from wbvla.core.rotation import quat_from_rpy, quat_rotate
+from wbvla.core.rotation import cross, quat_from_rpy, quat_rotate
 from wbvla.robots.description import ImuFacts, RobotSpec
 
 
@@ -56,4 +56,4 @@ class ImuChain:
 def _turned(vector: np.ndarray, axis: np.ndarray, angle: float) -> np.ndarray:
     """Rodrigues' formula."""
     along = (vector @ axis) * axis
-    return np.asarray(along + np.cos(angle) * (vector - along) + np.sin(angle) * np.cross(axis, vector))
+    return np.asarray(along + np.cos(angle) * (vector - along) + np.sin(angle) * cross(axis, vector))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.core.errors import ConfigError
-from wbvla.core.rotation import quat_from_rpy, quat_multiply, quat_rotate
+from wbvla.core.rotation import cross, quat_from_rpy, quat_multiply, quat_rotate
 from wbvla.robots.description import RobotSpec
 
 SQUAT_JOINTS = ("hip_pitch", "knee", "ankle_pitch")
@@ -75,8 +75,10 @@ class SoleChain:
                 angle = q_lmo[..., column, None, None]
                 cos, sin = np.cos(angle), np.sin(angle)
                 along = (point @ axis)[..., None] * axis
-                turned = along + cos * (point - along) + sin * np.cross(axis, point)
-                point = origin + quat_rotate(np.broadcast_to(fixed, (*turned.shape[:-1], 4)), turned)
+                turned = along + cos * (point - along) + sin * cross(axis, point)
+                if fixed[0] < 1.0:
+                    turned = quat_rotate(np.broadcast_to(fixed, (*turned.shape[:-1], 4)), turned)
+                point = origin + turned
             feet.append(point)
         return np.stack(feet, axis=-3)
 

@@ -112,7 +112,7 @@ def _add_lamps(scene: mujoco.MjSpec, room: RoomConfig) -> None:
     head, light = scene.visual.headlight, room.light
     head.ambient, head.diffuse, head.specular = (0.5 * light,) * 3, (0.22 * light,) * 3, (0.05,) * 3
     scene.visual.map.znear, scene.visual.map.zfar = 0.004, 12.0
-    scene.visual.map.shadowclip = 2.0  # a floor at the edge of the shadow map would be speckled
+    scene.visual.map.shadowclip = 3.0  # a floor at the edge of the shadow map would be speckled
     scene.stat.extent, scene.stat.center = 3.0, (0.0, 0.0, 0.8)
     for name, direction, strength in (("sun", (-0.35, 0.45, -1.0), 0.42), ("fill", (0.5, -0.4, -0.7), 0.18)):
         lamp = scene.worldbody.add_light(name=name, pos=(0.0, 0.0, room.height), dir=direction)
