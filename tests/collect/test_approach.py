@@ -1,5 +1,7 @@
 """The walk to a place: ternary flags, at most two axes, and an arrival from anywhere on a robot that obeys."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,3 +67,43 @@ def test_no_arrival_while_it_still_moves() -> None:
         walk.hold()
     assert walk.arrived(np.zeros(3))
     assert not walk.arrived(np.array([0.2, 0.0, 0.0]))
+
+
+class Follower(Disc):
+    """A robot that keeps its course: it takes back a share of what it lags behind the reference, with its own inertia.
+
+    The course starts anew where the robot is when it is told to walk while it stands, as the controller's does.
+    """
+
+    def __init__(self, pose: np.ndarray) -> None:
+        super().__init__(pose)
+        self.place, self.speed, self.told = pose.copy(), np.zeros(3), False
+
+    def move(self, flags: np.ndarray) -> None:
+        walking = bool(flags.any()) or bool((np.abs(self.sbar) > 0.2).any())
+        if walking and not self.told:
+            self.place = self.pose.copy()
+        self.told = walking
+        before, self.pose = self.pose, self.place
+        super().move(flags)
+        self.place, self.pose = self.pose, before.copy()
+        self.speed += 0.2 * (2.5 * (self.place - self.pose) - self.speed)
+        self.pose = self.pose + 0.1 * self.speed
+
+
+def walked(config: ApproachConfig, y: float) -> tuple[float, float]:
+    """How long a robot that lags walks to a place at its side [s], and how far it overshoots [m]."""
+    robot, walk, past = Follower(np.array([-0.6, -y, 0.0])), Approach(SHAPING, config), 0.0
+    for tick in range(400):
+        robot.move(walk.step(robot.error()))
+        past = max(past, float(np.sign(y) * robot.pose[1]))
+        if walk.arrived(robot.error()):
+            return tick * 0.1, past
+    return 40.0, past
+
+
+def test_a_robot_that_lags_behind_its_commands_does_not_overshoot() -> None:
+    for y in (-0.5, -0.25, 0.3, 0.6):
+        counted, ignored = walked(OBEDIENT, y), walked(replace(OBEDIENT, lag_s=0.0), y)
+        assert counted[1] < 0.05 < ignored[1], (y, counted, ignored)
+        assert counted[0] < 8.0, (y, counted, ignored)

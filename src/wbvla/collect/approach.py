@@ -10,6 +10,8 @@ from wbvla.core.command import Shaping, shaped_velocity, smooth_flags
 CONTROL_DT_S = 0.02
 """the flags are smoothed at the control rate [s]"""
 X, Y, PSI = 0, 1, 2
+STANDING = 0.2
+"""a robot whose smoothed flags are below this has ended its course (`GaitConfig.active_above`) [-]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +30,17 @@ class ApproachConfig:
     """a smoothed flag below this is standing [-]"""
     period_s: float = 0.1
     """time between two calls [s]"""
+    lag_s: float = 1.5
+    """a robot that is behind its commands makes up for it; what it has not made up after standing this long is not
+    counted any more: the legs' odometry has lost it; 0 = lag is never counted [s]"""
 
 
 class Approach:
-    """Errors in, flags out, ten times per second. At most two axes move at once, the heading first."""
+    """Errors in, flags out, ten times per second. At most two axes move at once, the heading first.
+
+    The controller keeps its course: a robot that lags behind the reference is where it was sent a second later. So
+    flags are released when the reference, not the robot, would coast to the place.
+    """
 
     def __init__(self, shaping: Shaping, config: ApproachConfig | None = None) -> None:
         self.config, self._shaping = config or ApproachConfig(), shaping
@@ -44,6 +53,8 @@ class Approach:
         self._sbar = np.zeros(3)
         self._flags = np.zeros(3, dtype=np.int64)
         self._standing_s = 0.0
+        self._before: np.ndarray | None = None
+        self._lag, self._asked = np.zeros(3), np.zeros(3)
 
     @property
     def settled(self) -> bool:
@@ -64,20 +75,25 @@ class Approach:
         Args:
             error: place to be minus place now in the robot's heading frame [m, m, rad].
         """
-        wanted = self._wanted(error)
+        self._count_lag(error)
+        wanted = self._wanted(error - self._lag)
         if not self._flags.any() and not self.settled and self._standing_s > 0.0:
             wanted[:] = 0
         return self.follow(wanted)
 
     def hold(self) -> Int[np.ndarray, "3"]:
         """Flags of a period in which the robot shall stand."""
-        return self.step(np.zeros(3))
+        return self.follow(np.zeros(3, dtype=np.int64))
 
     def follow(self, wanted: Int[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
         """The same flags back, kept in mind as those of the next period: for strides that end by another rule."""
-        self._flags = wanted.copy()
+        if wanted.any() and not self._flags.any() and bool((np.abs(self._sbar) < STANDING).all()):
+            self._lag[:] = 0.0  # the controller starts a new course from where the robot is
+        self._flags, self._asked = wanted.copy(), np.zeros(3)
         for _ in range(round(self.config.period_s / CONTROL_DT_S)):
             self._sbar = smooth_flags(self._sbar, wanted.astype(float), self._shaping)
+            speed = shaped_velocity(wanted, self._sbar, self._goal_speed, self._shaping)
+            self._asked += speed * CONTROL_DT_S
         still = not wanted.any() and bool((np.abs(self._sbar) < self.config.still).all())
         self._standing_s = self._standing_s + self.config.period_s if still else 0.0
         return wanted.copy()
@@ -88,6 +104,19 @@ class Approach:
         share[X] = share[X] if self._sbar[X] >= 0.0 else self.config.coast_back
         seconds = np.interp(np.abs(self._sbar), self._levels, self._coast_s)
         return np.sign(self._sbar) * seconds * self._goal_speed * share
+
+    def _count_lag(self, error: Float[np.ndarray, "3"]) -> None:
+        """What the reference went in the last period and the robot did not, in the robot's heading frame."""
+        if self.config.lag_s <= 0.0:
+            return
+        if self._before is not None:
+            turned = self._before[PSI] - error[PSI]
+            turn = np.array([[np.cos(turned), np.sin(turned), 0], [-np.sin(turned), np.cos(turned), 0], [0, 0, 1]])
+            went = turn @ self._before - error
+            self._lag = turn @ self._lag + self._asked - went
+            if self._standing_s > 0.0:
+                self._lag *= max(0.0, 1.0 - self.config.period_s / self.config.lag_s)
+        self._before = error.copy()
 
     def _wanted(self, error: Float[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
         """Per axis: go on while the coast would fall short, start when the error is large; then choose two."""

@@ -20,7 +20,7 @@ from wbvla.sim.tasks.cart_pushing import CART, LANE, CartPushing, hands_on
 class PushConfig:
     """How the cart is pushed, steered and stopped."""
 
-    stop_m: float = 0.29
+    stop_m: float = 0.27
     """pelvis to bar: in reach of bent arms, knees and feet clear of the cart"""
     raise_arms_m: float = 0.5
     """the arms come up when less than this is left to walk [m]"""
@@ -115,7 +115,7 @@ class CartPushingExpert(Expert):
     def _push(self, bar: Bar) -> Script:
         """Ahead until what robot and cart still coast ends behind the line; not while the cart points aside."""
         config, waits = self.push_config, False
-        steer = Approach(self.world.spec.shaping, replace(self.config.approach, accept=config.accept))
+        steer = Approach(self.world.spec.shaping, replace(self.config.approach, accept=config.accept, lag_s=0.0))
         self.enter("push")
         while True:
             error = self._place_error()
