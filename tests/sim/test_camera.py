@@ -9,7 +9,7 @@ import pytest
 from wbvla.core.errors import ConfigError, RenderError
 from wbvla.robots.platforms import load_robot
 from wbvla.sim import camera as camera_module
-from wbvla.sim.camera import RenderConfig, Renderer, find_gl
+from wbvla.sim.camera import RenderConfig, Renderer, find_gl, out_of_view
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, add_box, build_scene
 
@@ -69,6 +69,26 @@ def test_same_state_same_picture(world: World, renderer: Renderer) -> None:
     for name, rgb in first.items():
         assert rgb.shape == (120, 160, 3)
         np.testing.assert_array_equal(rgb, second[name])
+
+
+def test_what_is_out_of_view_is_left_out_and_not_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras, rng = ("head", "left_hand", "head_forward", "view"), np.random.default_rng(2)
+    eyes = Renderer(world.model, cameras, SIZE)
+    groups, left_out = world.model.geom_group.copy(), []
+    for _ in range(6):
+        world.reset(rng.uniform(-1.5, 1.5, 2), rng.uniform(-np.pi, np.pi))
+        world.place("box", world.root_pose()[0] + rng.uniform((0.2, -0.4, -0.4), (0.7, 0.4, 0.2)))
+        sparing = eyes.render(world.data)
+        assert np.array_equal(world.model.geom_group, groups)
+        aside = [out_of_view(world.model, world.data, world.model.camera(name).id, 4 / 3) for name in cameras]
+        left_out.append(np.mean(aside, axis=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(camera_module, "out_of_view", lambda *_: np.zeros(world.model.ngeom, dtype=bool))
+            whole = eyes.render(world.data)
+        for name in cameras:
+            assert np.array_equal(sparing[name], whole[name]), name
+    eyes.close()
+    assert (np.mean(left_out, axis=0) > (0.5, 0.5, 0.5, 0.2)).all()
 
 
 def test_wrong_use_is_refused(world: World) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from wbvla.core.errors import ConfigError, RenderError
 from wbvla.sim.appearance import CEILING_GROUP
@@ -26,6 +26,8 @@ context.free()
 PACKAGES = {"egl": "libegl1 libgl1-mesa-dri", "osmesa": "libosmesa6"}
 SHADOW_MAP = 4096
 """edge of the shadow map [px]"""
+UNSEEN = 5
+"""a group of geometries that is never drawn"""
 FINE = 256
 """higher images draw round things with all their facets; a third fewer save 30 % and are not seen on small ones [px]"""
 FOUND = "WBVLA_GL"
@@ -148,7 +150,27 @@ class Renderer:
         if self._gl is None:
             raise RenderError("this renderer is closed; make a new one")
         self._gl.make_current()
-        self._view.fixedcamid = self.model.camera(camera).id
-        everything = mujoco.mjtCatBit.mjCAT_ALL
-        mujoco.mjv_updateScene(self.model, data, self._option, self._perturb, self._view, everything, self._scene)
+        self._view.fixedcamid = index = int(self.model.camera(camera).id)
+        everything, groups = mujoco.mjtCatBit.mjCAT_ALL, self.model.geom_group.copy()
+        if not self.config.shadows:  # what is out of view may still throw a shadow into it
+            self.model.geom_group[out_of_view(self.model, data, index, self.config.width / self.config.height)] = UNSEEN
+        try:
+            mujoco.mjv_updateScene(self.model, data, self._option, self._perturb, self._view, everything, self._scene)
+        finally:
+            self.model.geom_group[:] = groups
         mujoco.mjr_render(self._rect, self._scene, self._context)
+
+
+def out_of_view(model: mujoco.MjModel, data: mujoco.MjData, camera: int, aspect: float) -> Bool[np.ndarray, " geom"]:
+    """Geometries whose bounding sphere lies outside a camera's picture; MuJoCo itself would draw them all.
+
+    Half of a furnished room and of the robot is behind or beside each camera: leaving it out saves a third of the time.
+    """
+    centres = (data.geom_xpos - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
+    radius, depth = model.geom_rbound * 1.01 + 0.005, -centres[:, 2]
+    high = np.tan(np.deg2rad(model.cam_fovy[camera]) / 2.0)
+    beside = depth < -radius
+    for axis, slope in ((0, high * aspect), (1, high)):
+        beside |= np.abs(centres[:, axis]) > slope * depth + radius * np.hypot(1.0, slope)
+    plain = model.cam_sensorsize[camera, 1] == 0.0 and not model.cam_projection[camera]
+    return beside & (model.geom_rbound > 0.0) & plain

@@ -20,8 +20,6 @@ DOWN = (0.0, 1.0, 0.0, 0.0)
 OAK, WALNUT, WHITE, STEEL = (0.76, 0.60, 0.42), (0.42, 0.30, 0.21), (0.93, 0.93, 0.91), (0.34, 0.35, 0.38)
 PIECE = "room."
 """geometries of a piece of furniture are named `room.<piece>.<number>`"""
-HIDDEN_GROUP = 5
-"""geometries of this group are not drawn"""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from jaxtyping import Float
 
 from wbvla.core.errors import ConfigError
 from wbvla.core.rotation import quat_from_rpy, quat_multiply
-from wbvla.sim.furniture import BELOW, HIDDEN_GROUP, LOOSE, PIECE, SLACK_M, SMALL
+from wbvla.sim.camera import UNSEEN
+from wbvla.sim.furniture import BELOW, LOOSE, PIECE, SLACK_M, SMALL
 from wbvla.sim.scene import World
 
 Area = tuple[float, float, float, float]
@@ -230,7 +231,7 @@ def _furniture(world: World, config: VariationConfig, rng: np.random.Generator |
         model.geom_pos[geoms, 1] += shift
         model.geom_rgba[geoms, :3] = np.clip(model.geom_rgba[geoms, :3] * tint, 0.0, 1.0)
         if not shown:
-            model.geom_group[geoms] = HIDDEN_GROUP
+            model.geom_group[geoms] = UNSEEN
 
 
 def _pieces(world: World) -> Mapping[str, list[int]]:
