@@ -6,7 +6,7 @@ from typing import ClassVar, cast
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.approach import Approach, X, Y
+from wbvla.collect.approach import X, Y
 from wbvla.collect.arms import Reach
 from wbvla.collect.bar import Bar, BarConfig, bar_phases
 from wbvla.collect.expert import PERIOD_S, SLIPPED, Expert, Lapse, Motion, Script, experts
@@ -115,7 +115,8 @@ class CartPushingExpert(Expert):
     def _push(self, bar: Bar) -> Script:
         """Ahead until what robot and cart still coast ends behind the line; not while the cart points aside."""
         config, waits = self.push_config, False
-        steer = Approach(self.world.spec.shaping, replace(self.config.approach, accept=config.accept, lag_s=0.0))
+        ways = replace(self.config.approach, accept=config.accept, lag_s=0.0)
+        steer = type(self.approach)(self.world.spec.shaping, ways)
         self.enter("push")
         while True:
             error = self._place_error()
