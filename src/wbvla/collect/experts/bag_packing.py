@@ -76,10 +76,12 @@ class BagPackingExpert(Expert):
                 yield from self._pack()
                 return
             except Lapse as lapse:
-                if self.recover(lapse):
-                    self.attempts += 1
-                    if np.linalg.norm(self._bag_error()[:2]) < NEAR_M:
+                costly = self.recover(lapse)
+                self.attempts += int(costly)
+                if np.linalg.norm(self._bag_error()[:2]) < NEAR_M:
+                    if costly:
                         yield from self._bag.release()
+                    yield from self.stride("walk", BACK, lambda: Motion(arms=self.carry), BACK_M)
 
     def is_lost(self) -> bool:
         """The bag lies on the floor."""

@@ -51,8 +51,8 @@ class BagPackingConfig:
     """where the robot starts before the bag"""
     table_heights_m: tuple[float, ...] = SEEN_HEIGHTS
     """tops of the table above the floor, one drawn by seed; `UNSEEN_HEIGHTS` are kept for evaluation"""
-    table_size_m: tuple[float, float, float] = (0.45, 0.60, 0.025)
-    """depth, width and thickness of its top"""
+    table_size_m: tuple[float, float, float] = (0.45, 0.78, 0.025)
+    """depth, width and thickness of its top; its legs stand outside of the robot's"""
     table_front_x_m: float = 1.0
     """front edge of table and stand in the world"""
     bag_half_low_m: tuple[float, float, float] = (0.075, 0.090, 0.110)
@@ -63,7 +63,7 @@ class BagPackingConfig:
     """range of the bag's mass"""
     bag_inset_m: tuple[float, float] = (0.01, 0.03)
     """range of the gap between the bag and the table's front edge"""
-    bag_lateral_m: float = 0.10
+    bag_lateral_m: float = 0.08
     """the bag stands up to this far left or right of the table's middle"""
     bag_yaw_rad: float = 0.12
     """the bag is turned by up to this"""
@@ -73,7 +73,9 @@ class BagPackingConfig:
     """outer half depth, width, height of the carton"""
     carton_mass_kg: float = 1.2
     """an empty one of strong cardboard"""
-    carton_aside_m: tuple[float, float] = (0.66, 0.78)
+    stand_width_m: float = 0.62
+    """wider than the carton, so that its legs stand outside of the robot's"""
+    carton_aside_m: tuple[float, float] = (0.74, 0.86)
     """range of the distance between the middles of table and carton"""
     squat_m: float = 0.55
     """a pelvis lower than this at the carton has squatted"""
@@ -110,7 +112,7 @@ class BagPacking(Task):
         top = max(*config.table_heights_m, config.stand_height_m)
         add_table(scene, TABLE, (x, 0.0, top), config.table_size_m, (0.62, 0.47, 0.32))
         half = np.array(config.carton_half_m)
-        size = (2 * half[0] + 0.02, 2 * half[1] + 0.02, 0.02)
+        size = (2 * half[0] + 0.02, config.stand_width_m, 0.02)
         add_table(scene, STAND, (x, -1.0, config.stand_height_m), size, (0.80, 0.80, 0.78))
         add_container(scene, CARTON, half, CARDBOARD, config.carton_mass_kg)
         add_bag(scene, BAG, np.array(config.bag_half_high_m), config.bag_mass_kg[1])
