@@ -7,13 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.collect.arms import Reach
-from wbvla.collect.expert import SLIPPED, Expert, Lapse, Motion, Script, experts
+from wbvla.collect.expert import PERIOD_S, SLIPPED, Expert, Lapse, Motion, Script, experts
 from wbvla.collect.ik import HandPose
 from wbvla.collect.squeeze import Squeeze, SqueezeConfig, squeeze_phases
+from wbvla.core.rotation import wrap_angle, yaw_of
 from wbvla.sim.tasks.bag_packing import BAG, CARTON, TABLE, carton_half, inside_carton
 from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
 
-STOP_M = 0.34
+STOP_M = 0.35
 """pelvis to bag when standing at the table [m]"""
 CLEAR_M = 0.20
 """pelvis to the table's front edge at least: further in, the legs would meet it [m]"""
@@ -33,14 +34,16 @@ CARRY_HEIGHT_M = 0.62
 """stance height while walking with the bag [m]"""
 BACK_M = 0.16
 """how far the robot backs off from the table before it side-steps [m]"""
-CARTON_STOP_M = 0.44
-"""pelvis to the carton's middle when standing at it [m]"""
+CARTON_STOP_M = (0.42, 0.46)
+"""pelvis to the carton's middle when standing at it: nearest, for the legs' sake, and farthest [m]"""
 NEAR_SIDE_M = 0.05
 """the bag is put this far before the carton's middle [m]"""
 PLACE_BELOW_TORSO_M = 0.09
 """hands below the torso's origin when the bag is set down [m]"""
-SHIFT_M = 0.06
-"""largest shift of both hands to left or right, and ahead, that corrects where the bag is set down [m]"""
+SHIFT_M, REACH_M = 0.06, 0.41
+"""largest shift of both hands that corrects where the bag is set down; ahead, to this from the torso [m]"""
+OVER_M, OVER_LIMIT_S = 0.05, 3.0
+"""a bag goes down when it is this near to being over its place [m], or after so long [s]"""
 LOWER_MPS = 0.10
 """speed at which the bag goes down [m/s]"""
 APART_M = 0.04
@@ -78,7 +81,7 @@ class BagPackingExpert(Expert):
             except Lapse as lapse:
                 costly = self.recover(lapse)
                 self.attempts += int(costly)
-                if np.linalg.norm(self._bag_error()[:2]) < NEAR_M:
+                if float(np.linalg.norm(self._bag_error()[:2])) < NEAR_M:
                     if costly:
                         yield from self._bag.release()
                     yield from self.stride("walk", BACK, lambda: Motion(arms=self.carry), BACK_M)
@@ -140,9 +143,17 @@ class BagPackingExpert(Expert):
         yield from self.walk("step_up", self._carton_error, self._carrying)
 
     def _carton_error(self, behind_m: float = 0.0) -> Float[np.ndarray, "3"]:
-        """Where to stand for the bag to come over the carton, or so far behind that place."""
-        xyz, yaw = self.pose_of(CARTON)
-        return self.error_to(xyz[:2] - (CARTON_STOP_M + behind_m) * np.array([np.cos(yaw), np.sin(yaw)]), yaw)
+        """How to move for the bag in the hands to come before the carton's middle, or so far behind that place."""
+        (xyz, yaw), (root, quat) = self.pose_of(CARTON), self.world.root_pose()
+        turn = float(wrap_angle(yaw - yaw_of(quat)))
+        held = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ (self._bag_xy() - root[:2])
+        ahead = np.array([np.cos(yaw), np.sin(yaw)])
+        left = np.array([-ahead[1], ahead[0]])
+        stop_m = float(np.clip(float(held @ ahead) + NEAR_SIDE_M, *CARTON_STOP_M)) + behind_m
+        return self.error_to(xyz[:2] - stop_m * ahead - float(held @ left) * left, yaw)
+
+    def _bag_xy(self) -> Float[np.ndarray, "2"]:
+        return self.world.body_pose(BAG)[0][:2]
 
     def _carrying(self, error: Float[np.ndarray, "3"]) -> Motion:
         return self._bag.carrying(self._rise_m, CARRY_HEIGHT_M)
@@ -151,29 +162,31 @@ class BagPackingExpert(Expert):
 
     def _pack(self) -> Script:
         self._bag.config = replace(GRASP, palm_below_torso_m=PLACE_BELOW_TORSO_M, spread_m=APART_M)
-        start_m = box_bottom_m(self.world, BAG)
+        start_m, self._down_s = box_bottom_m(self.world, BAG), 0.0
         yield from self.during("lower", lambda: self._lowering(start_m), self._is_down)
         yield from self._bag.release()
         up, self._low_m = self._bag.grasp(APART_M), float(self.world.root_pose()[0][2])
         yield from self.during("rise", lambda: self._rising(up), lambda: self.phase_s > 4.0)
 
     def _lowering(self, start_m: float) -> Motion:
-        """Both the stance and the hands go down; the hands correct where the bag comes to lie."""
+        """The hands bring the bag over its place; then both the stance and the hands go down."""
         carton, yaw = self.pose_of(CARTON)
         origin, rotation = self.torso()
-        bottom = max(self._floor_m() - 0.02, start_m - LOWER_MPS * self.phase_s)
-        hands_m = bottom + box_half(self.world, BAG)[2] - GRASP.grasp_low_m
-        goal = np.array([*carton[:2] - NEAR_SIDE_M * np.array([np.cos(yaw), np.sin(yaw)]), hands_m])
-        shift = rotation.T @ (goal - origin) - self._bag.held_at()
-        share = min(1.0, self.phase_s)
-        aside = np.clip(shift[:2], -SHIFT_M, SHIFT_M) * share
-        final_m = self._floor_m() + box_half(self.world, BAG)[2] - GRASP.grasp_low_m
-        height = max(self.stance_for(final_m, PLACE_BELOW_TORSO_M), CARRY_HEIGHT_M - LOWER_MPS * self.phase_s)
+        place = carton[:2] - NEAR_SIDE_M * np.array([np.cos(yaw), np.sin(yaw)])
+        if float(np.linalg.norm(self._bag_xy() - place)) < OVER_M or self.phase_s > OVER_LIMIT_S:
+            self._down_s += PERIOD_S
+        grasp_m = float(box_half(self.world, BAG)[2]) - GRASP.grasp_low_m
+        bottom = max(self._floor_m() - 0.02, start_m - LOWER_MPS * self._down_s)
+        shift = rotation.T @ (np.array([*place, bottom + grasp_m]) - origin) - self._bag.held_at()
+        ahead = max(SHIFT_M, REACH_M - float(self._bag.held_at()[0]))
+        aside = np.clip(shift[:2], -SHIFT_M, (ahead, SHIFT_M)) * min(1.0, self.phase_s)
+        lowest = self.stance_for(self._floor_m() + grasp_m, PLACE_BELOW_TORSO_M)
+        height = max(lowest, CARRY_HEIGHT_M - LOWER_MPS * self._down_s)
         return self._bag.carrying(float(shift[2]), height, aside_m=(float(aside[0]), float(aside[1])))
 
     def _is_down(self) -> bool:
         """The bag stands in the carton."""
-        return (CARTON in contacts_of(self.world, BAG) and inside_carton(self.world)) or self.phase_s > 6.0
+        return (CARTON in contacts_of(self.world, BAG) and inside_carton(self.world)) or self._down_s > 6.0
 
     def _rising(self, up: Mapping[str, HandPose]) -> Motion:
         """Hands up out of the carton first, then the body too."""
