@@ -145,7 +145,7 @@ class BagPackingExpert(Expert):
     def _carton_error(self, behind_m: float = 0.0) -> Float[np.ndarray, "3"]:
         """How to move for the bag in the hands to come before the carton's middle, or so far behind that place."""
         (xyz, yaw), (root, quat) = self.pose_of(CARTON), self.world.root_pose()
-        turn = float(wrap_angle(yaw - yaw_of(quat)))
+        turn = float(wrap_angle(yaw - float(yaw_of(quat))))
         held = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ (self._bag_xy() - root[:2])
         ahead = np.array([np.cos(yaw), np.sin(yaw)])
         left = np.array([-ahead[1], ahead[0]])
