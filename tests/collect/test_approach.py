@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ def walked(config: ApproachConfig, y: float) -> tuple[float, float]:
     """How long a robot that lags walks to a place at its side [s], and how far it overshoots [m]."""
     robot, walk, past = Follower(np.array([-0.6, -y, 0.0])), Approach(SHAPING, config), 0.0
     for tick in range(400):
+        walk.see(robot.pose)
         robot.move(walk.step(robot.error()))
         past = max(past, float(np.sign(y) * robot.pose[1]))
         if walk.arrived(robot.error()):
@@ -107,3 +109,18 @@ def test_a_robot_that_lags_behind_its_commands_does_not_overshoot() -> None:
         counted, ignored = walked(OBEDIENT, y), walked(replace(OBEDIENT, lag_s=0.0), y)
         assert counted[1] < 0.05 < ignored[1], (y, counted, ignored)
         assert counted[0] < 8.0, (y, counted, ignored)
+
+
+def test_lag_is_of_the_robot_and_not_of_the_place() -> None:
+    """A place that is named anew while the robot walks is no lag: the walk to it is that of a robot that obeys."""
+    robot, walk = Disc(np.array([-1.0, -0.1, 0.0])), Approach(SHAPING, OBEDIENT)
+    for tick in range(400):
+        walk.see(robot.pose)
+        error = robot.error() + np.array([0.0, 0.8 if tick < 12 else 0.0, 0.0])
+        robot.move(walk.step(error))
+        if tick == 20:
+            assert walk.lag == pytest.approx(np.zeros(3), abs=0.02)
+        if tick > 12 and walk.arrived(robot.error()):
+            break
+    assert walk.arrived(robot.error()), robot.pose
+    assert tick < 80

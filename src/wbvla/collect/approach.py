@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from wbvla.core.command import Shaping, shaped_velocity, smooth_flags
+from wbvla.core.rotation import wrap_angle
 
 CONTROL_DT_S = 0.02
 """the flags are smoothed at the control rate [s]"""
@@ -54,7 +55,13 @@ class Approach:
         self._flags = np.zeros(3, dtype=np.int64)
         self._standing_s = 0.0
         self._before: np.ndarray | None = None
-        self._lag, self._asked = np.zeros(3), np.zeros(3)
+        self._asked: np.ndarray | None = None
+        self._lag = np.zeros(3)
+
+    @property
+    def lag(self) -> Float[np.ndarray, "3"]:
+        """How far the robot is behind what it was told, in its heading frame [m, m, rad]."""
+        return self._lag.copy()
 
     @property
     def settled(self) -> bool:
@@ -69,13 +76,28 @@ class Approach:
         """Standing, and near enough."""
         return self.settled and self.near(error, factor)
 
+    def see(self, pose: Float[np.ndarray, "3"]) -> None:
+        """Where the robot is now: x, y [m], psi [rad] in the world; once per period, before the flags of the next.
+
+        What the reference went in the last period and the robot did not is its lag. It is taken from the robot's own
+        way, not from the error: places to walk to change and move. Without a call there is no lag.
+        """
+        before, asked, self._before, self._asked = self._before, self._asked, pose.copy(), None
+        if before is None or asked is None or self.config.lag_s <= 0.0:
+            self._lag = np.zeros(3)
+            return
+        went = pose - before
+        went[PSI] = wrap_angle(went[PSI])
+        self._lag = _turned(self._lag, -went[PSI]) + asked - _turned(went, -pose[PSI])
+        if self._standing_s > 0.0:
+            self._lag *= max(0.0, 1.0 - self.config.period_s / self.config.lag_s)
+
     def step(self, error: Float[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
         """Flags of the next period.
 
         Args:
             error: place to be minus place now in the robot's heading frame [m, m, rad].
         """
-        self._count_lag(error)
         wanted = self._wanted(error - self._lag)
         if not self._flags.any() and not self.settled and self._standing_s > 0.0:
             wanted[:] = 0
@@ -88,12 +110,13 @@ class Approach:
     def follow(self, wanted: Int[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
         """The same flags back, kept in mind as those of the next period: for strides that end by another rule."""
         if wanted.any() and not self._flags.any() and bool((np.abs(self._sbar) < STANDING).all()):
-            self._lag[:] = 0.0  # the controller starts a new course from where the robot is
-        self._flags, self._asked = wanted.copy(), np.zeros(3)
+            self._lag = np.zeros(3)  # the controller starts a new course from where the robot is
+        self._flags, asked = wanted.copy(), np.zeros(3)
         for _ in range(round(self.config.period_s / CONTROL_DT_S)):
             self._sbar = smooth_flags(self._sbar, wanted.astype(float), self._shaping)
             speed = shaped_velocity(wanted, self._sbar, self._goal_speed, self._shaping)
-            self._asked += speed * CONTROL_DT_S
+            asked += speed * CONTROL_DT_S
+        self._asked = asked
         still = not wanted.any() and bool((np.abs(self._sbar) < self.config.still).all())
         self._standing_s = self._standing_s + self.config.period_s if still else 0.0
         return wanted.copy()
@@ -104,19 +127,6 @@ class Approach:
         share[X] = share[X] if self._sbar[X] >= 0.0 else self.config.coast_back
         seconds = np.interp(np.abs(self._sbar), self._levels, self._coast_s)
         return np.sign(self._sbar) * seconds * self._goal_speed * share
-
-    def _count_lag(self, error: Float[np.ndarray, "3"]) -> None:
-        """What the reference went in the last period and the robot did not, in the robot's heading frame."""
-        if self.config.lag_s <= 0.0:
-            return
-        if self._before is not None:
-            turned = self._before[PSI] - error[PSI]
-            turn = np.array([[np.cos(turned), np.sin(turned), 0], [-np.sin(turned), np.cos(turned), 0], [0, 0, 1]])
-            went = turn @ self._before - error
-            self._lag = turn @ self._lag + self._asked - went
-            if self._standing_s > 0.0:
-                self._lag *= max(0.0, 1.0 - self.config.period_s / self.config.lag_s)
-        self._before = error.copy()
 
     def _wanted(self, error: Float[np.ndarray, "3"]) -> Int[np.ndarray, "3"]:
         """Per axis: go on while the coast would fall short, start when the error is large; then choose two."""
@@ -131,6 +141,12 @@ class Approach:
         if wanted.all():
             wanted[Y] = 0
         return wanted
+
+
+def _turned(vector: Float[np.ndarray, "3"], angle: float) -> Float[np.ndarray, "3"]:
+    """x and y turned left by an angle [rad]; psi stays."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([cos * vector[X] - sin * vector[Y], sin * vector[X] + cos * vector[Y], vector[PSI]])
 
 
 def coast_table(shaping: Shaping) -> tuple[Float[np.ndarray, " level"], Float[np.ndarray, " level"]]:

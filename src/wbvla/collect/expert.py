@@ -130,6 +130,8 @@ class Expert(ABC):
         if self._over_s > 0.25 or self.lost:
             return None
         self.phase_s += PERIOD_S
+        root, quat = self.world.root_pose()
+        self.approach.see(np.array([*root[:2], float(yaw_of(quat))]))
         motion = next(self._script, None)
         return None if motion is None else self._action(motion)
 

@@ -18,8 +18,9 @@ STOP_M = 0.35
 """pelvis to bag when standing at the table [m]"""
 CLEAR_M = 0.20
 """pelvis to the table's front edge at least: further in, the legs would meet it [m]"""
-NEAR_M = 0.25
-"""hands that are further than this from where they hold the bag have no need to let go of it [m]"""
+NEAR_M, AT_BAG_M = 0.25, 0.12
+"""a robot this near to where it takes the bag steps back before it tries again; hands this near to where they hold the
+bag open first, hands further away would only knock it over on their way to it [m]"""
 ASIDE_M, VIA_M = 0.25, 0.62
 """a robot further aside first walks to a place so far before the bag: table and carton are not in its way there [m]"""
 RAISE_ARMS_M = 0.45
@@ -82,7 +83,7 @@ class BagPackingExpert(Expert):
                 costly = self.recover(lapse)
                 self.attempts += int(costly)
                 if float(np.linalg.norm(self._bag_error()[:2])) < NEAR_M:
-                    if costly:
+                    if costly and self.arms.distance_m(self._bag.grasp(0.0)) < AT_BAG_M:
                         yield from self._bag.release()
                     yield from self.stride("walk", BACK, lambda: Motion(arms=self.carry), BACK_M)
 
