@@ -5,9 +5,10 @@
 Trains recipe x2-lmo (g1-lmo) from nothing once per seed in FOLDER, with a checkpoint every 20 iterations, or takes the
 runs that are there. Then the checkpoints of each run are tried in order, without any help: the first that passes all
 stage I tests (`wbvla lmo check`, 16 robots per command), and the first with every cell of the protocol, plain, at least
-as good as the paper's (32 robots per command). Minutes are the training's own, without the tests. Last line: one JSON
-object, null where it was not reached; the long form writes docs/results/lmo_time.json. Keys: stage_1_minutes,
-stage_1_steps, protocol_minutes, protocol_steps (means), and `runs` by seed.
+as good as the paper's (32 robots per command). Minutes are the training's own, without the tests. What
+was found stays in the run's folder. Last line: one JSON object, null where it was not reached; the long form writes
+docs/results/lmo_time.json. Keys: stage_1_minutes, stage_1_steps, protocol_minutes, protocol_steps (means), and `runs`
+by seed.
 """
 
 import argparse
@@ -104,7 +105,10 @@ def main() -> int:
         for seed in options.seeds[:1] if options.quick else options.seeds:
             config, folder = seeded(options.robot, seed, options.quick), base / f"{options.robot}_{seed}"
             train(config, folder)
-            runs.append({"seed": seed, **first_good(config, folder, 2 if options.quick else 16)})
+            kept = folder / "first_good.json"
+            if not kept.is_file():
+                write_json(kept, first_good(config, folder, 2 if options.quick else 16))
+            runs.append({"seed": seed, **json.loads(kept.read_text())})
     result: dict[str, Any] = {"robot": options.robot, "runs": runs}
     for what in ("stage_1", "protocol"):
         result |= {f"{what}_{field}": _mean(runs, what, field) for field in ("minutes", "steps")}
