@@ -37,14 +37,16 @@ class ExpertConfig:
 
     approach: ApproachConfig = field(default_factory=ApproachConfig)
     """how it walks"""
-    stray_factor: float = 2.0
+    stray_factor: float = 2.5
     """while reaching, an error beyond this multiple of the accepted one sends the robot back to walking [-]"""
     walk_limit_s: float = 25.0
     """a walk that has not arrived after this long has failed [s]"""
     roll_room_rad: float = 0.15
     """shoulders keep this far from their limits, so that hands can press where arms are close together [rad]"""
-    lowest_m: float = 0.48
-    """deepest stance that is commanded: below 0.47 m the shipped controller falls within seconds [m]"""
+    lowest_m: float = 0.50
+    """deepest stance that is commanded: below it the shipped controller does not stop stepping once it has begun [m]"""
+    still_mps: float = 0.05
+    """a root slower than this over the floor stands still [m/s]"""
     chunk_steps: int = 8
     """steps of each action chunk at 10 Hz [-]"""
     perturbation: float = 0.0
@@ -118,6 +120,7 @@ class Expert(ABC):
         self._rng = np.random.default_rng((self.seed, 2))
         self.phase, self.phase_s, self.attempts, self.lost = "", 0.0, 0, False
         self.lapses: list[str] = []
+        self.still_s = 0.0
         self._over_s = 0.0
         self._wander = np.zeros((2, 3))
         self._miss = self._rng.uniform(-0.08, 0.08, 2) * self.config.perturbation
@@ -132,6 +135,8 @@ class Expert(ABC):
         self.phase_s += PERIOD_S
         root, quat = self.world.root_pose()
         self.approach.see(np.array([*root[:2], float(yaw_of(quat))]))
+        speed = float(np.linalg.norm(self.world.data.qvel[:2]))
+        self.still_s = self.still_s + PERIOD_S if speed < self.config.still_mps else 0.0
         motion = next(self._script, None)
         return None if motion is None else self._action(motion)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.arms import Reach, carry_pose
+from wbvla.collect.arms import Reach
 from wbvla.collect.expert import PERIOD_S, SIGN, SLIPPED, UNREACHABLE, Expert, Lapse, Motion, Script
 from wbvla.collect.ik import SIDES, HandPose
 from wbvla.core.rotation import wrap_angle
@@ -31,12 +31,18 @@ class SqueezeConfig:
     """grasp point to the palm's side face [m]"""
     opening: float = 0.5
     """of the grippers: both fingers and the palm touch the object, a taller patch than closed fingers [-]"""
-    spread_m: float = 0.07
+    spread_m: float = 0.08
     """gap between each hand and the object before closing [m]"""
     squeeze_n: float = 22.0
     """force of each hand on the object [N]"""
     squeeze_rise_s: float = 0.6
     """time over which the squeeze builds up [s]"""
+    lowest_hands_m: float = 0.13
+    """hands that go down beside the object with the squat are at most this far below the torso's origin [m]"""
+    before_m: float = 0.29
+    """hands this far before the torso's origin on the last steps to the object [m]"""
+    squat_mps: float = 0.12
+    """speed of the stance on the way down [m/s]"""
     reach_speed_mps: float = 0.35
     """of the hands on the way to the object [m/s]"""
     close_speed_mps: float = 0.12
@@ -50,8 +56,8 @@ class SqueezeConfig:
 def squeeze_phases(noun: str) -> dict[str, tuple[str, str]]:
     """Words and skill of each phase of a two-handed grasp."""
     return {
-        "ready": (f"lower the body to the height of the {noun}", "lower"),
         "spread": (f"bring the hands to both sides of the {noun}", "reach"),
+        "ready": (f"lower the body to the height of the {noun}", "lower"),
         "close": (f"close the hands on the {noun}", "close"),
         "squeeze": (f"press the {noun} between the hands", "grasp"),
         "lift": (f"lift the {noun}", "lift"),
@@ -100,6 +106,23 @@ class Squeeze:
         """Middle between the hands when the object was taken, in the torso frame [m]."""
         return np.mean([pose.xyz for pose in self._held.values()], axis=0)
 
+    def before(self) -> Motion:
+        """Hands before the body, wide enough for the object and above it: for the last steps to it."""
+        half = float(box_half(self._expert.world, self._name)[1])
+        aside = half + self.config.palm_half_m + self.config.spread_m
+        goals = {
+            side: HandPose(xyz=np.array([self.config.before_m, sign * aside, 0.0]), pitch_down=self.config.grasp_pitch)
+            for side, sign in SIGN.items()
+        }
+        return Motion(arms=Reach(goals=goals, speed_mps=self.config.reach_speed_mps), opening=self.config.opening)
+
+    def _beside(self, below_m: float) -> dict[str, HandPose]:
+        """Hands with a gap beside the object, but no further below the torso than this."""
+        return {
+            side: replace(pose, xyz=np.array([*pose.xyz[:2], max(float(pose.xyz[2]), -below_m)]))
+            for side, pose in self.grasp(self.config.spread_m).items()
+        }
+
     def push(self, squeeze: float, carry: float) -> dict[str, Float[np.ndarray, "3"]]:
         """Force of each palm on the object: a share of the squeeze inwards, and of half its weight upwards [N]."""
         yaw = self._expert.pose_of(self._name)[1]
@@ -111,23 +134,37 @@ class Squeeze:
     # Scripts.
 
     def take(self, error: Callable[[], np.ndarray]) -> Script:
-        """Lower, reach, close and press; `error` to the standing place, which the robot may stray from meanwhile."""
+        """Bring the hands beside the object, squat, close and press.
+
+        The controller stands still at any height until something moves it, and then keeps stepping in a deep squat: so
+        the arms move first, the robot comes to rest, and it squats slowly.
+
+        Args:
+            error: to the standing place; raises `STRAYED` when the robot has left it before the hands close.
+        """
         expert, config = self._expert, self.config
+        start = expert.world.spec.nominal_height_m
 
-        def stay(done: Callable[[], bool]) -> Callable[[], bool]:
-            return lambda: expert.stay(error()) or done()
-
-        def low() -> bool:
-            height = float(expert.world.root_pose()[0][2])
-            return (abs(height - self.stance_m()) < 0.03 and expert.phase_s > 0.5) or expert.phase_s > 3.0
+        def lowering() -> Motion:
+            height = max(self.stance_m(), start - config.squat_mps * expert.phase_s)
+            hands = self._beside(min(config.lowest_hands_m, config.squat_mps * expert.phase_s))
+            return replace(self._free(hands, config.reach_speed_mps), height_m=height)
 
         def spread() -> bool:
-            return expert.arms.distance_m(self.grasp(config.spread_m)) < 0.025 or expert.phase_s > 3.0
+            expert.stay(error())
+            there = expert.arms.distance_m(self._beside(0.0)) < 0.025 and expert.still_s > 0.3
+            return there or expert.phase_s > 4.0
 
-        yield from expert.during("ready", lambda: self._free(carry_pose(), config.reach_speed_mps), stay(low))
+        def low() -> bool:
+            expert.stay(error())
+            below = float(expert.world.root_pose()[0][2]) - self.stance_m() < 0.03
+            near = expert.arms.distance_m(self.grasp(config.spread_m)) < 0.025
+            return (below and near and expert.still_s > 0.2) or expert.phase_s > 4.0
+
         yield from expert.during(
-            "spread", lambda: self._free(self.grasp(config.spread_m), config.reach_speed_mps), stay(spread)
+            "spread", lambda: replace(self._free(self._beside(0.0), config.close_speed_mps), height_m=start), spread
         )
+        yield from expert.during("ready", lowering, low)
         yield from expert.during(
             "close",
             lambda: self._free(self.grasp(-0.01), config.close_speed_mps),
@@ -172,12 +209,14 @@ class Squeeze:
         return Motion(arms=reach, height_m=height_m, opening=self.config.opening)
 
     def release(self) -> Script:
-        """Open the hands where they are and keep them beside the object for a second."""
-        apart = self.config.spread_m
-        expert = self._expert
-        yield from expert.during(
-            "release", lambda: self._free(self.grasp(apart), self.config.reach_speed_mps), lambda: expert.phase_s > 1.0
-        )
+        """Open the hands where they are and keep them beside the object for a second, at the present height."""
+        expert, apart, speed = self._expert, self.config.spread_m, self.config.reach_speed_mps
+        height = float(np.clip(expert.world.root_pose()[0][2], *expert.world.spec.height_range_m))
+
+        def motion() -> Motion:
+            return replace(self._free(self.grasp(apart), speed), height_m=height)
+
+        yield from expert.during("release", motion, lambda: expert.phase_s > 1.0)
 
     def _free(self, goals: Mapping[str, HandPose], speed_mps: float) -> Motion:
         """Hands that press on nothing, at the object's height."""

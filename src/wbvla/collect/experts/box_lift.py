@@ -47,7 +47,7 @@ class BoxLiftExpert(Expert):
 
     def _walking(self, error: Float[np.ndarray, "3"]) -> Motion:
         raised = float(np.hypot(*error[:2])) < RAISE_ARMS_M or self.attempts > 0
-        return Motion(arms=self.carry if raised else self.rest)
+        return Squeeze(self, BOX).before() if raised else Motion(arms=self.rest)
 
     def _is_rising(self) -> bool:
         """False when the hands are up but the box is not."""

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.expert import Expert, Lapse, Motion, Script, experts
+from wbvla.collect.expert import PERIOD_S, Expert, Lapse, Motion, Script, experts
 from wbvla.collect.squeeze import Squeeze, SqueezeConfig, squeeze_phases
 from wbvla.core.rotation import wrap_angle, yaw_of
-from wbvla.sim.tasks.box_loading import BOX, TABLE, TROLLEY
+from wbvla.sim.tasks.box_loading import BOX, TABLE, TROLLEY, on_bed
 from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
 from wbvla.sim.trolley import bed_half
 
@@ -20,19 +20,19 @@ BACK = (-1, 0, 0)
 class LoadingConfig:
     """Distances and heights of the demonstration."""
 
-    stop_m: float = 0.185
+    stop_m: float = 0.235
     """pelvis to the box's front side when standing at the box: the thighs of the squat stay clear of the table [m]"""
     via_m: float = 0.85
     """a robot that comes from aside first walks to a place this far before the box [m]"""
     aside_m: float = 0.2
     """further aside than this is "from aside" [m]"""
-    raise_arms_m: float = 0.45
+    raise_arms_m: float = 0.5
     """the arms come up to the carrying pose when less than this is left to walk [m]"""
     grasp_m: float = 0.54
     """hands grasp no lower than this above the floor: the deepest stance reaches it [m]"""
     below_top_m: float = 0.05
     """and at least this far below the box's top [m]"""
-    grasp_ahead_m: float = -0.02
+    grasp_ahead_m: float = -0.03
     """grasp point before the box's middle: nearer to the robot [m]"""
     carry_below_torso_m: float = 0.04
     """hands below the torso's origin while carrying [m]"""
@@ -44,6 +44,8 @@ class LoadingConfig:
     """the bed is larger than a grasp is exact: multiple of the accepted errors at which the box is set down [-]"""
     inset_m: float = 0.07
     """gap between the bed's near edge and the box that is set down [m]"""
+    press_s: float = 0.35
+    """the box touches the bed for this long before the hands open [s]"""
     lower_mps: float = 0.05
     """speed of the stance while the box goes down on the bed [m/s]"""
 
@@ -66,6 +68,9 @@ class BoxLoadingExpert(Expert):
         """The whole task; from the beginning when the box slips or the robot strays."""
         while True:
             box = Squeeze(self, BOX, self._grip())
+            if on_bed(self.world):
+                yield from self._leave()
+                continue
             try:
                 yield from self._go()
                 yield from box.take(self._stop_error)
@@ -103,13 +108,16 @@ class BoxLoadingExpert(Expert):
         yield from self._leave()
 
     def _set_down(self, box: Squeeze, rise: float) -> Script:
-        start, speed = self.loading.carry_height_m, self.loading.lower_mps
-        lowest = self.config.lowest_m
-        yield from self.during(
-            "place",
-            lambda: box.carrying(rise, max(lowest, start - speed * self.phase_s)),
-            lambda: TROLLEY in contacts_of(self.world, BOX) or self.phase_s > 5.0,
-        )
+        """Lower the stance until the box has been pressed on the bed for a moment, which levels it."""
+        start, speed, lowest = self.loading.carry_height_m, self.loading.lower_mps, self.config.lowest_m
+        touching_s = 0.0
+
+        def settled() -> bool:
+            nonlocal touching_s
+            touching_s = touching_s + PERIOD_S if TROLLEY in contacts_of(self.world, BOX) else 0.0
+            return touching_s > self.loading.press_s or self.phase_s > 5.0
+
+        yield from self.during("place", lambda: box.carrying(rise, max(lowest, start - speed * self.phase_s)), settled)
 
     def _leave(self) -> Script:
         """Away from the cart, hands up; success usually comes before."""
@@ -146,7 +154,7 @@ class BoxLoadingExpert(Expert):
 
     def _walking(self, error: Float[np.ndarray, "3"]) -> Motion:
         raised = float(np.hypot(*error[:2])) < self.loading.raise_arms_m or self.attempts > 0
-        return Motion(arms=self.carry if raised else self.rest)
+        return Squeeze(self, BOX).before() if raised else Motion(arms=self.rest)
 
     def _trolley_error(self) -> Float[np.ndarray, "3"]:
         """How the robot must move so that the box in its hands is over its place on the bed."""
