@@ -1,6 +1,7 @@
 """How often the scripted expert succeeds: seeded attempts through the deployed loop, exact interval, failures sorted.
 
-python benchmarks/expert_success.py --task box-lift          # 50 seeds, writes docs/results/expert_box_lift.json
+python benchmarks/expert_success.py --task box-loading       # 100 seeds, writes docs/results/expert_box_loading.json
+python benchmarks/expert_success.py --task box-loading --films FOLDER   # and one film of each kind of failure
 python benchmarks/expert_success.py --quick                  # a few seeds, under a minute, writes nothing
 """
 
@@ -8,17 +9,18 @@ import json
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
 
-from wbvla.collect.expert import ExpertConfig
+from wbvla.collect.expert import FELL, ExpertConfig
 from wbvla.collect.stage import Outcome, Stage, StageConfig
 from wbvla.core.contract import open_artefact
 from wbvla.core.files import write_json
+from wbvla.core.records import Tick
 from wbvla.core.run import provenance
 from wbvla.evaluate.statistics import exact_rate
 from wbvla.evaluate.trials import TEST_SEED
@@ -33,7 +35,7 @@ class Options:
 
     task: str = "box-lift"
     """task by name"""
-    trials: int = 50
+    trials: int = 100
     """attempts"""
     quick: bool = False
     """4 attempts; nothing is written"""
@@ -41,6 +43,8 @@ class Options:
     """0 = as well as it can; recordings use 0.5"""
     lmo: str = ""
     """folder of a low-level controller; empty = the shipped one"""
+    films: Path | None = None
+    """folder for one film of each kind of failure, made by running its first seed again"""
     processes: int = 2
     """attempts at the same time"""
 
@@ -74,6 +78,39 @@ def measure(options: Options) -> dict[str, Any]:
     return summary(options, outcomes, cpu_s)
 
 
+def film_failures(options: Options, config: StageConfig, outcomes: list[Outcome]) -> list[str]:
+    """One film per kind of failure, from the head and from outside; the same seed fails the same way again."""
+    kinds = {o.reason: o.seed for o in reversed(outcomes) if not o.success}
+    if options.films is None or not kinds:
+        return []
+    options.films.mkdir(parents=True, exist_ok=True)
+    cameras = ("head", "view")
+    stage = Stage(replace(config, cameras=cameras, width=320, height=240))
+    names = []
+    for kind, seed in sorted(kinds.items()):
+        reel = Reel(cameras)
+        stage.run(seed, [reel])
+        name = f"{options.task}_{kind.replace(': ', '_').replace(' ', '_')}_{seed}.mp4"
+        write_film(options.films / name, reel.pictures, fps=10)
+        names.append(name)
+    stage.close()
+    return names
+
+
+class Reel:
+    """Keeps the pictures of an attempt, side by side."""
+
+    def __init__(self, cameras: tuple[str, ...]) -> None:
+        self.pictures: list[np.ndarray] = []
+        self._cameras = cameras
+
+    def observe(self, tick: Tick) -> None:
+        """One picture per observation."""
+        if tick.observation is not None:
+            images = tick.observation.images
+            self.pictures.append(np.hstack([images[name].rgb for name in self._cameras]))
+
+
 def summary(options: Options, outcomes: list[Outcome], cpu_s: float) -> dict[str, Any]:
     """The keys of the benchmark."""
     rate = exact_rate(sum(o.success for o in outcomes), len(outcomes))
@@ -84,21 +121,22 @@ def summary(options: Options, outcomes: list[Outcome], cpu_s: float) -> dict[str
     lmo = Path(options.lmo) if options.lmo else shipped_lmo("agibot_x2")
     return {
         "task": options.task,
+        "assist": False,
         "trials": rate.trials,
         "success": rate.value,
         "ci_low": rate.low,
         "ci_high": rate.high,
         "subgoals": {g: sum(o.subgoals_s[g] is not None for o in outcomes) / len(outcomes) for g in goals},
         "failures": {reason: failures.count(reason) for reason in sorted(set(failures))},
-        "falls": failures.count("fell") / len(outcomes),
+        "falls": failures.count(FELL) / len(outcomes),
         "mean_time_s": float(np.mean(done)) if done else None,
-        "first_grasp": sum(o.success and o.attempts == 1 for o in outcomes) / len(outcomes),
+        "first_attempt": sum(o.success and o.attempts == 1 for o in outcomes) / len(outcomes),
         "perturbation": options.perturbation,
         "sim_s_per_cpu_s": round(simulated / cpu_s, 2),
         "first_seed": TEST_SEED,
         "lmo": open_artefact(lmo, "lmo").digest[:16],
         "attempts": [
-            {"seed": o.seed, "reason": o.reason, "time_s": round(o.duration_s, 2), "grasps": o.attempts}
+            {"seed": o.seed, "reason": o.reason, "time_s": round(o.duration_s, 2), "attempts": o.attempts}
             for o in outcomes
         ],
     }
