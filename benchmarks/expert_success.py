@@ -1,32 +1,48 @@
 """How often the scripted expert succeeds: seeded attempts through the deployed loop, exact interval, failures sorted.
 
 python benchmarks/expert_success.py --task box-loading       # 100 seeds, writes docs/results/expert_box_loading.json
-python benchmarks/expert_success.py --task box-loading --films FOLDER   # and one film of each kind of failure
 python benchmarks/expert_success.py --quick                  # a few seeds, under a minute, writes nothing
+
+All cores are used. Every finished attempt is kept in runs/expert_success, under a name that changes with the code and
+the controller, so that a run that was stopped goes on where it was. Of each kind of failure the first one is run again
+and filmed, from the head and from outside: docs/films/expert_<task>_<kind>_<seed>.mp4. Last line: one JSON object.
 """
 
+import hashlib
 import json
 import multiprocessing
+import os
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
+from rich.console import Console
 
+from wbvla.cli.record import with_bar
 from wbvla.collect.expert import FELL, ExpertConfig
 from wbvla.collect.stage import Outcome, Stage, StageConfig
 from wbvla.core.contract import open_artefact
-from wbvla.core.files import write_json
-from wbvla.core.records import Tick
-from wbvla.core.run import provenance
+from wbvla.core.files import write_bytes, write_json
+from wbvla.core.run import plain, provenance, rebuild
+from wbvla.evaluate.film import Film, Frame
 from wbvla.evaluate.statistics import exact_rate
 from wbvla.evaluate.trials import TEST_SEED
 from wbvla.robots.platforms import shipped_lmo
+from wbvla.sim.camera import RenderConfig, Renderer
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, FILMS, KEPT = ROOT / "docs" / "results", ROOT / "docs" / "films", ROOT / "runs" / "expert_success"
+ACTING = ("core", "robots", "deploy", "sim", "collect")
+"""packages that an attempt runs through"""
+VIEW = "view"
+"""the camera outside"""
+Show = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +54,26 @@ class Options:
     trials: int = 100
     """attempts"""
     quick: bool = False
-    """4 attempts; nothing is written"""
+    """4 attempts; nothing is kept or written"""
     perturbation: float = 0.0
     """0 = as well as it can; recordings use 0.5"""
     lmo: str = ""
     """folder of a low-level controller; empty = the shipped one"""
-    films: Path | None = None
-    """folder for one film of each kind of failure, made by running its first seed again"""
-    processes: int = 2
+    processes: int = os.cpu_count() or 1
     """attempts at the same time"""
+    kept: Path = KEPT
+    """folder of the attempts that are finished"""
+    films: Path = FILMS
+    """folder of the films of failures"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One finished attempt."""
+
+    outcome: Outcome
+    cpu_s: float
+    """processor time it took [s]"""
 
 
 _stages: list[Stage] = []
@@ -57,68 +84,88 @@ def enter(config: StageConfig) -> None:
     _stages.append(Stage(config))
 
 
-def attempt(seed: int) -> tuple[Outcome, float]:
-    """One attempt in this process, and the processor time it took [s]."""
+def attempt(seed: int) -> Attempt:
+    """One attempt in this process."""
     before = time.process_time()
-    return _stages[0].run(seed), time.process_time() - before
+    return Attempt(outcome=_stages[0].run(seed), cpu_s=time.process_time() - before)
 
 
-def measure(options: Options) -> dict[str, Any]:
-    """All attempts and what they add up to."""
-    trials = 4 if options.quick else options.trials
-    expert = ExpertConfig(perturbation=options.perturbation)
-    config = StageConfig(task=options.task, lmo=options.lmo, expert=expert)
-    outcomes, cpu_s = [], 0.0
+def lmo_folder(options: Options) -> Path:
+    """The low-level controller that is used."""
+    return Path(options.lmo) if options.lmo else shipped_lmo("agibot_x2")
+
+
+def kept_in(options: Options) -> Path:
+    """Folder of the attempts of this task, code, controller and expert."""
+    digest = hashlib.sha256(f"{options.perturbation} {open_artefact(lmo_folder(options), 'lmo').digest}".encode())
+    for package in ACTING:
+        for file in sorted((ROOT / "src" / "wbvla" / package).rglob("*.py")):
+            digest.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
+    return options.kept / f"{options.task}-{digest.hexdigest()[:12]}"
+
+
+def measure(options: Options, config: StageConfig, seeds: Sequence[int], show: Show) -> list[Attempt]:
+    """All attempts in the order of their seeds; those that are kept are not made again."""
+    folder, done = kept_in(options), {}
+    files = {} if options.quick else {seed: folder / f"{seed}.json" for seed in seeds}
+    for seed, file in files.items():
+        if file.is_file():
+            done[seed] = rebuild(Attempt, json.loads(file.read_text()))
+    show(len(done), len(seeds), f"{len(done)} kept")
+    left = [seed for seed in seeds if seed not in done]
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, spawn, enter, (config,)) as pool:
-        for outcome, spent_s in pool.map(attempt, range(TEST_SEED, TEST_SEED + trials)):
-            outcomes.append(outcome)
-            cpu_s += spent_s
-            print(f"seed {outcome.seed}: {outcome.reason} after {outcome.duration_s:.1f} s", flush=True)
-    return summary(options, outcomes, cpu_s)
+    with ProcessPoolExecutor(max(1, min(options.processes, len(left))), spawn, enter, (config,)) as pool:
+        for future in as_completed([pool.submit(attempt, seed) for seed in left]):
+            one = future.result()
+            seed = one.outcome.seed
+            if seed in files:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_json(files[seed], plain(one))
+            done[seed] = one
+            failed = sum(not a.outcome.success for a in done.values())
+            show(len(done), len(seeds), f"{failed} failed; seed {seed}: {one.outcome.reason}")
+    return [done[seed] for seed in seeds]
 
 
-def film_failures(options: Options, config: StageConfig, outcomes: list[Outcome]) -> list[str]:
-    """One film per kind of failure, from the head and from outside; the same seed fails the same way again."""
-    kinds = {o.reason: o.seed for o in reversed(outcomes) if not o.success}
-    if options.films is None or not kinds:
-        return []
-    options.films.mkdir(parents=True, exist_ok=True)
-    cameras = ("head", "view")
-    stage = Stage(replace(config, cameras=cameras, width=320, height=240))
-    names = []
-    for kind, seed in sorted(kinds.items()):
-        reel = Reel(cameras)
-        stage.run(seed, [reel])
-        name = f"{options.task}_{kind.replace(': ', '_').replace(' ', '_')}_{seed}.mp4"
-        write_film(options.films / name, reel.pictures, fps=10)
-        names.append(name)
-    stage.close()
-    return names
+class Outside:
+    """Third-person pictures of a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._renderer = Renderer(stage.world.model, (VIEW,), RenderConfig(width=320, height=240, shadows=True))
+
+    def picture(self) -> Frame:
+        """The world as it is now."""
+        return self._renderer.render(self._stage.world.data)[VIEW]
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._renderer.close()
 
 
-class Reel:
-    """Keeps the pictures of an attempt, side by side."""
+def film_failures(options: Options, config: StageConfig, outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The first failure of each kind again, as a film; the same seed fails the same way. Old films go."""
+    for old in options.films.glob(f"expert_{options.task}_*.mp4"):
+        old.unlink()
+    films = {}
+    for kind, seed in sorted({o.reason: o.seed for o in reversed(outcomes) if not o.success}.items()):
+        stage = Stage(replace(config, cameras=("policy",), width=320, height=240))
+        outside = Outside(stage)
+        with closing(stage), closing(outside), closing(Film(outside, stage.spec.camera_names[0])) as film:
+            stage.run(seed, [film])
+            films[kind] = f"expert_{options.task}_{kind.replace(': ', '-').replace(' ', '-')}_{seed}.mp4"
+            options.films.mkdir(parents=True, exist_ok=True)
+            write_bytes(options.films / films[kind], film.finish())
+    return films
 
-    def __init__(self, cameras: tuple[str, ...]) -> None:
-        self.pictures: list[np.ndarray] = []
-        self._cameras = cameras
 
-    def observe(self, tick: Tick) -> None:
-        """One picture per observation."""
-        if tick.observation is not None:
-            images = tick.observation.images
-            self.pictures.append(np.hstack([images[name].rgb for name in self._cameras]))
-
-
-def summary(options: Options, outcomes: list[Outcome], cpu_s: float) -> dict[str, Any]:
+def summary(options: Options, attempts: Sequence[Attempt]) -> dict[str, Any]:
     """The keys of the benchmark."""
+    outcomes = [one.outcome for one in attempts]
     rate = exact_rate(sum(o.success for o in outcomes), len(outcomes))
     failures = [o.reason for o in outcomes if not o.success]
     done = [o.duration_s for o in outcomes if o.success]
-    simulated = sum(o.duration_s for o in outcomes)
     goals = outcomes[0].subgoals_s
-    lmo = Path(options.lmo) if options.lmo else shipped_lmo("agibot_x2")
     return {
         "task": options.task,
         "assist": False,
@@ -132,9 +179,9 @@ def summary(options: Options, outcomes: list[Outcome], cpu_s: float) -> dict[str
         "mean_time_s": float(np.mean(done)) if done else None,
         "first_attempt": sum(o.success and o.attempts == 1 for o in outcomes) / len(outcomes),
         "perturbation": options.perturbation,
-        "sim_s_per_cpu_s": round(simulated / cpu_s, 2),
+        "sim_s_per_cpu_s": round(sum(o.duration_s for o in outcomes) / sum(one.cpu_s for one in attempts), 2),
         "first_seed": TEST_SEED,
-        "lmo": open_artefact(lmo, "lmo").digest[:16],
+        "lmo": open_artefact(lmo_folder(options), "lmo").digest[:16],
         "attempts": [
             {"seed": o.seed, "reason": o.reason, "time_s": round(o.duration_s, 2), "attempts": o.attempts}
             for o in outcomes
@@ -143,10 +190,15 @@ def summary(options: Options, outcomes: list[Outcome], cpu_s: float) -> dict[str
 
 
 def main() -> None:
-    """Measure, print, and write the long form."""
+    """Measure, film, print, and write the long form."""
     options = tyro.cli(Options)
-    figures = measure(options)
+    seeds = range(TEST_SEED, TEST_SEED + (4 if options.quick else options.trials))
+    config = StageConfig(task=options.task, lmo=options.lmo, expert=ExpertConfig(perturbation=options.perturbation))
+    attempts: list[Attempt] = []
+    with_bar(lambda show: attempts.extend(measure(options, config, seeds, show)), Console(), options.task)
+    figures = summary(options, attempts)
     if not options.quick and options.perturbation == 0.0 and not options.lmo:
+        figures["films"] = film_failures(options, config, [one.outcome for one in attempts])
         name = f"expert_{options.task.replace('-', '_')}.json"
         RESULTS.mkdir(parents=True, exist_ok=True)
         write_json(RESULTS / name, {**figures, **provenance()})
