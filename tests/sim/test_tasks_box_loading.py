@@ -130,7 +130,7 @@ def test_a_robot_that_comes_from_one_side_finds_the_trolley_on_the_other(
         assert -away @ np.array([np.cos(yaw), np.sin(yaw)]) == pytest.approx(1.25, abs=1e-6)
         beside = float((world.body_pose(TROLLEY)[0][:2] - box[:2]) @ left)
         assert np.sign(beside) == -np.sign(aside)
-        facing = float(wrap_angle(yaw_of(world.body_pose(TROLLEY)[1]) - yaw))
+        facing = float(wrap_angle(float(yaw_of(world.body_pose(TROLLEY)[1])) - yaw))
         assert abs(abs(facing) - np.pi / 2.0) < 0.3
 
 
