@@ -10,10 +10,13 @@ from wbvla.collect.arms import Reach
 from wbvla.collect.expert import PERIOD_S, SLIPPED, Expert, Lapse, Motion, Script, experts
 from wbvla.collect.ik import HandPose
 from wbvla.collect.squeeze import Squeeze, SqueezeConfig, squeeze_phases
-from wbvla.core.rotation import wrap_angle, yaw_of
+from wbvla.core.rotation import yaw_of
 from wbvla.sim.tasks.bag_packing import BAG, CARTON, TABLE, carton_half, inside_carton
 from wbvla.sim.tasks.task import box_bottom_m, box_half, contacts_of
 
+ACCEPT = (0.06, 0.035, 0.08)
+"""a stop before the bag: a hand that has to grasp near the body's midline cannot turn flat to the bag's side any more,
+so that only its fingers press and the bag turns between them; x [m], y [m], psi [rad]"""
 STOP_M = 0.35
 """pelvis to bag when standing at the table [m]"""
 CLEAR_M = 0.20
@@ -35,6 +38,8 @@ CARRY_HEIGHT_M = 0.62
 """stance height while walking with the bag [m]"""
 BACK_M = 0.16
 """how far the robot backs off from the table before it side-steps [m]"""
+SWAY_S = 1.5
+"""time over which the bag's place before the robot is averaged: it sways with every step [s]"""
 CARTON_STOP_M = (0.42, 0.46)
 """pelvis to the carton's middle when standing at it: nearest, for the legs' sake, and farthest [m]"""
 NEAR_SIDE_M = 0.05
@@ -97,11 +102,21 @@ class BagPackingExpert(Expert):
         self._bag.config = GRASP
         if abs(self._bag_error()[1]) > ASIDE_M:
             yield from self.walk("walk", lambda: self._before_bag(VIA_M), self._walking, enough=2.0, passing=True)
-        yield from self.walk("walk", self._bag_error, self._walking)
+        yield from self.exactly(ACCEPT, self.walk("walk", self._bag_error, self._walking))
         yield from self._bag.take(self._bag_error)
         self._from_m = box_bottom_m(self.world, BAG)
-        self._rise_m = self._rise()
-        yield from self._bag.lift(self._rise_m, CARRY_HEIGHT_M, self._is_up)
+        self._rise_m, self._low_m = self._rise(), float(self.world.root_pose()[0][2])
+        self._held = self._seen()
+        yield from self.during("lift", self._lifting, self._is_up)
+
+    def exactly(self, accept: tuple[float, float, float], walk: Script) -> Script:
+        """A walk that ends with smaller errors than others."""
+        before = self.approach.config
+        self.approach.config = replace(before, accept=accept)
+        try:
+            yield from walk
+        finally:
+            self.approach.config = before
 
     def _bag_error(self) -> Float[np.ndarray, "3"]:
         return self._before_bag(max(STOP_M, self._inset_m() + CLEAR_M), missed=True)
@@ -126,6 +141,15 @@ class BagPackingExpert(Expert):
         clear = max(bottom, self._rim_m()) + LIFT_M
         return float(clear - bottom - (CARRY_HEIGHT_M - root))
 
+    def _lifting(self) -> Motion:
+        """Up, and to the body's midline, where both hands lie flat on the bag's sides."""
+        height = min(CARRY_HEIGHT_M, self._low_m + GRASP.rise_speed_mps * self.phase_s)
+        return self._bag.carrying(self._rise_m, height, aside_m=self._centred(min(1.0, self.phase_s)))
+
+    def _centred(self, share: float = 1.0) -> tuple[float, float]:
+        """Shift of the hands that brings the bag to the body's midline, or this share of it [m]."""
+        return 0.0, -share * float(self._bag.held_at()[1])
+
     def _is_up(self) -> bool:
         """The bag clears table and carton; raises `SLIPPED` when the hands are up but it is not."""
         if TABLE not in contacts_of(self.world, BAG):
@@ -145,19 +169,25 @@ class BagPackingExpert(Expert):
 
     def _carton_error(self, behind_m: float = 0.0) -> Float[np.ndarray, "3"]:
         """How to move for the bag in the hands to come before the carton's middle, or so far behind that place."""
-        (xyz, yaw), (root, quat) = self.pose_of(CARTON), self.world.root_pose()
-        turn = float(wrap_angle(yaw - float(yaw_of(quat))))
-        held = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ (self._bag_xy() - root[:2])
+        xyz, yaw = self.pose_of(CARTON)
         ahead = np.array([np.cos(yaw), np.sin(yaw)])
         left = np.array([-ahead[1], ahead[0]])
-        stop_m = float(np.clip(float(held @ ahead) + NEAR_SIDE_M, *CARTON_STOP_M)) + behind_m
-        return self.error_to(xyz[:2] - stop_m * ahead - float(held @ left) * left, yaw)
+        stop_m = float(np.clip(self._held[0] + NEAR_SIDE_M, *CARTON_STOP_M)) + behind_m
+        return self.error_to(xyz[:2] - stop_m * ahead - self._held[1] * left, yaw)
+
+    def _seen(self) -> Float[np.ndarray, "2"]:
+        """The bag seen from the pelvis, ahead and to the left [m]."""
+        root, quat = self.world.root_pose()
+        heading = float(yaw_of(quat))
+        cos, sin = np.cos(heading), np.sin(heading)
+        return np.array([[cos, sin], [-sin, cos]]) @ (self._bag_xy() - root[:2])
 
     def _bag_xy(self) -> Float[np.ndarray, "2"]:
         return self.world.body_pose(BAG)[0][:2]
 
     def _carrying(self, error: Float[np.ndarray, "3"]) -> Motion:
-        return self._bag.carrying(self._rise_m, CARRY_HEIGHT_M)
+        self._held = self._held + PERIOD_S / SWAY_S * (self._seen() - self._held)
+        return self._bag.carrying(self._rise_m, CARRY_HEIGHT_M, aside_m=self._centred())
 
     # Pack it.
 
