@@ -34,6 +34,8 @@ class LoadingConfig:
     """and at least this far below the box's top [m]"""
     grasp_ahead_m: float = -0.03
     """grasp point before the box's middle: nearer to the robot [m]"""
+    squeeze_n: float = 27.0
+    """force of each hand on the box: with 22 N heavy ones sink and tip on the way (docs/reach.md) [N]"""
     carry_below_torso_m: float = 0.04
     """hands below the torso's origin while carrying [m]"""
     carry_height_m: float = 0.61
@@ -133,7 +135,8 @@ class BoxLoadingExpert(Expert):
         """Where on this box the hands take hold."""
         loading, (xyz, _), half = self.loading, self.pose_of(BOX), box_half(self.world, BOX)
         hands = min(max(float(xyz[2]), loading.grasp_m), float(xyz[2] + half[2]) - loading.below_top_m)
-        return SqueezeConfig(grasp_low_m=float(xyz[2]) - hands, grasp_ahead_m=loading.grasp_ahead_m)
+        low, ahead = float(xyz[2]) - hands, loading.grasp_ahead_m
+        return SqueezeConfig(grasp_low_m=low, grasp_ahead_m=ahead, squeeze_n=loading.squeeze_n)
 
     def _rise_m(self, box: Squeeze) -> float:
         """How far the hands must rise in the torso frame to carry."""
