@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.collect.arms import Reach
-from wbvla.collect.expert import PERIOD_S, SLIPPED, Expert, Lapse, Motion, Script, experts
+from wbvla.collect.expert import PERIOD_S, SIGN, SLIPPED, Expert, Lapse, Motion, Script, experts
 from wbvla.collect.ik import HandPose
 from wbvla.collect.squeeze import Squeeze, SqueezeConfig, squeeze_phases
 from wbvla.core.rotation import yaw_of
@@ -51,7 +51,13 @@ SHIFT_M, REACH_M = 0.06, 0.41
 OVER_M, OVER_LIMIT_S = 0.05, 3.0
 """a bag goes down when it is this near to being over its place [m], or after so long [s]"""
 LOWER_MPS = 0.10
-"""speed at which the bag goes down [m/s]"""
+"""speed at which the body, and then the hands, go down with the bag [m/s]"""
+LOW_M, SQUAT_LIMIT_S, DOWN_LIMIT_S = 0.03, 2.5, 7.0
+"""the hands go on when the squat is this near to its end [m] or took so long; after so long they open anyway [s]"""
+LEAVE_MPS = 0.20
+"""speed of the hands out of the carton [m/s]"""
+LEVEL_S = 0.25
+"""the bag touches the carton for this long before the hands open [s]"""
 APART_M = 0.04
 """gap between hands and bag after letting go: they are between the carton's walls [m]"""
 CARTON_FLOOR_M = 0.012
@@ -65,6 +71,7 @@ WALKS = {
     "step_up": ("step up to the carton", "walk"),
     "lower": ("squat and lower the bag into the carton", "place"),
     "rise": ("take the hands away and stand up", "rise"),
+    "leave": ("step back from the carton", "walk"),
 }
 BACK, NO_ERROR = (-1, 0, 0), np.zeros(3)
 
@@ -193,38 +200,47 @@ class BagPackingExpert(Expert):
 
     def _pack(self) -> Script:
         self._bag.config = replace(GRASP, palm_below_torso_m=PLACE_BELOW_TORSO_M, spread_m=APART_M)
-        start_m, self._down_s = box_bottom_m(self.world, BAG), 0.0
-        yield from self.during("lower", lambda: self._lowering(start_m), self._is_down)
+        self._down_s = self._hands_s = self._on_s = 0.0
+        yield from self.during("lower", self._lowering, self._is_down)
         yield from self._bag.release()
         up, self._low_m = self._bag.grasp(APART_M), float(self.world.root_pose()[0][2])
-        yield from self.during("rise", lambda: self._rising(up), lambda: self.phase_s > 4.0)
+        yield from self.during("rise", lambda: self._rising(up), lambda: self.phase_s > 2.5)
+        yield from self.stride("leave", BACK, lambda: Motion(arms=self.carry), BACK_M)
+        yield from self.during("leave", lambda: Motion(arms=self.carry), lambda: self.phase_s > 2.0)
 
-    def _lowering(self, start_m: float) -> Motion:
-        """The hands bring the bag over its place; then both the stance and the hands go down."""
+    def _lowering(self) -> Motion:
+        """The hands bring the bag over its place, the body squats with it, the hands lower it the rest."""
         carton, yaw = self.pose_of(CARTON)
         origin, rotation = self.torso()
         place = carton[:2] - NEAR_SIDE_M * np.array([np.cos(yaw), np.sin(yaw)])
         if float(np.linalg.norm(self._bag_xy() - place)) < OVER_M or self.phase_s > OVER_LIMIT_S:
             self._down_s += PERIOD_S
         grasp_m = float(box_half(self.world, BAG)[2]) - GRASP.grasp_low_m
-        bottom = max(self._floor_m() - 0.02, start_m - LOWER_MPS * self._down_s)
-        shift = rotation.T @ (np.array([*place, bottom + grasp_m]) - origin) - self._bag.held_at()
+        lowest = self.stance_for(self._floor_m() + grasp_m, PLACE_BELOW_TORSO_M)
+        if self.world.root_pose()[0][2] < lowest + LOW_M or self._down_s > SQUAT_LIMIT_S:
+            self._hands_s += PERIOD_S
+        floor = np.array([*place, self._floor_m() - 0.02 + grasp_m])
+        shift = rotation.T @ (floor - origin) - self._bag.held_at()
         ahead = max(SHIFT_M, REACH_M - float(self._bag.held_at()[0]))
         aside = np.clip(shift[:2], -SHIFT_M, (ahead, SHIFT_M)) * min(1.0, self.phase_s)
-        lowest = self.stance_for(self._floor_m() + grasp_m, PLACE_BELOW_TORSO_M)
+        rise = max(float(shift[2]), self._rise_m - LOWER_MPS * self._hands_s)
         height = max(lowest, CARRY_HEIGHT_M - LOWER_MPS * self._down_s)
-        return self._bag.carrying(float(shift[2]), height, aside_m=(float(aside[0]), float(aside[1])))
+        return self._bag.carrying(rise, height, aside_m=(float(aside[0]), float(aside[1])))
 
     def _is_down(self) -> bool:
-        """The bag stands in the carton."""
-        return (CARTON in contacts_of(self.world, BAG) and inside_carton(self.world)) or self._down_s > 6.0
+        """The bag has stood in the carton for a moment, which levels it."""
+        on = CARTON in contacts_of(self.world, BAG) and inside_carton(self.world)
+        self._on_s = self._on_s + PERIOD_S if on else 0.0
+        return self._on_s > LEVEL_S or self._down_s > DOWN_LIMIT_S
 
     def _rising(self, up: Mapping[str, HandPose]) -> Motion:
-        """Hands up out of the carton first, then the body too."""
-        rise = np.array([0.0, 0.0, min(0.12, 0.15 * self.phase_s)])
-        goals = {side: replace(pose, xyz=pose.xyz + rise) for side, pose in up.items()}
+        """Hands up out of the carton first, then apart, off a bag that leans, and the body up too."""
+        rise, apart = min(0.14, 0.15 * self.phase_s), min(0.10, max(0.0, 0.10 * (self.phase_s - 0.6)))
+        goals = {
+            side: replace(pose, xyz=pose.xyz + np.array([0.0, SIGN[side] * apart, rise])) for side, pose in up.items()
+        }
         height = min(CARRY_HEIGHT_M, self._low_m + LOWER_MPS * max(0.0, self.phase_s - 0.8))
-        return Motion(arms=Reach(goals=goals, speed_mps=GRASP.lift_speed_mps), height_m=height, opening=GRASP.opening)
+        return Motion(arms=Reach(goals=goals, speed_mps=LEAVE_MPS), height_m=height, opening=GRASP.opening)
 
     # What is known of the carton.
 
