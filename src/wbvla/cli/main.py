@@ -19,6 +19,7 @@ VERBS = {
     "serve": "answer observations with action chunks (the GPU machine)",
     "run": "the 50 Hz robot loop, on a simulated or a real body",
     "eval": "seeded trials through the deployed loop, with an HTML report",
+    "preflight": "the checklist before training and before a robot moves, each line measured",
     "lmo": "check low-level controllers, drive them by keyboard, export them",
 }
 
