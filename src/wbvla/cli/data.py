@@ -5,14 +5,14 @@ from typing import Any, Union
 import tyro
 from rich.console import Console
 
-from wbvla.cli import data_change, data_choose, data_export, data_look, data_mend, data_view
+from wbvla.cli import data_change, data_choose, data_export, data_import, data_look, data_mend, data_view
 
 VERBS: tuple[Any, ...] = (
     *(data_look.Info, data_view.View, data_look.Stats),
     *(data_mend.Check, data_mend.Repair),
     *(data_change.Compact, data_change.Expand, data_change.Migrate),
     *(data_choose.Merge, data_choose.Split, data_choose.Delete),
-    data_export.Export,
+    *(data_import.Import, data_export.Export),
 )
 """Dataclasses with `run(console) -> exit code`; the docstring of each is its help."""
 

@@ -32,6 +32,7 @@ from wbvla.data.format import (
 )
 from wbvla.data.journal import Commit, Disk, as_json
 from wbvla.data.manifest import manifest_of, stage_info
+from wbvla.data.ready import Ready, ReadyFootage
 from wbvla.data.stamps import StampRules, check_stamps
 from wbvla.data.stats import describe
 from wbvla.data.values import check_column, check_value
@@ -60,18 +61,23 @@ class Session:
 class EpisodeWriter:
     """One episode while it is recorded. Made by `DatasetWriter.episode`."""
 
-    def __init__(self, session: Session, task: str) -> None:
+    def __init__(self, session: Session, task: str, ready: Ready | None = None) -> None:
+        """`ready`: the episode's finished videos; columns are then given to `fill`, and `add` is refused."""
         self._session, self._info, self._task = session, session.info, task
         columns = {k: f for k, f in self._info.columns.items() if k not in OWN_FEATURES}
         self._rows = {k: ColumnBuffer(f) for k, f in columns.items() if k not in (LANGUAGE, SUBTASK, SKILL)}
         self._filled: dict[str, np.ndarray] = {}
-        self._task_rows: list[str] = []
+        self._task_rows: list[str] = list(ready.tasks) if ready else []
         self._truth: dict[str, np.ndarray] = {}
         self._notes: dict[str, Any] = {}
         self._segments: list[Segment] = []
         self._phrasings: dict[str, None] = {task: None}
         self._commit = Commit(session.root, session.disk)
-        self._footage = EpisodeFootage(self._info, self._commit, session.codec)
+        if ready is None:
+            self._footage = EpisodeFootage(self._info, self._commit, session.codec)
+        else:
+            self._footage = ReadyFootage(self._info, self._commit, ready)
+        self._is_ready = ready is not None
         self._open = True
 
     @property
@@ -93,6 +99,8 @@ class EpisodeWriter:
         """
         self._require_open()
         self._require_known(frame)
+        if self._is_ready:
+            raise DataError("this episode came with finished videos; give its columns to `fill`")
         lacking = [c for c in self._footage.names if c not in frame]
         if lacking:
             raise DataError(f"frame {self.num_frames} lacks cameras {lacking}; it has {sorted(frame)}")

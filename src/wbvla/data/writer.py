@@ -39,6 +39,7 @@ from wbvla.data.format import (
 from wbvla.data.journal import STAGING, Commit, Disk, as_json, lock, recover
 from wbvla.data.manifest import stage_info
 from wbvla.data.migrate import bring_up
+from wbvla.data.ready import Ready
 from wbvla.data.stamps import StampRules
 from wbvla.data.video import VideoCodec
 
@@ -150,8 +151,11 @@ class DatasetWriter:
         return self.info.total_frames
 
     @contextmanager
-    def episode(self, task: str) -> Iterator[EpisodeWriter]:
-        """Record one episode under an instruction; discarded unless `commit` is called inside."""
+    def episode(self, task: str, ready: Ready | None = None) -> Iterator[EpisodeWriter]:
+        """Record one episode under an instruction; discarded unless `commit` is called inside.
+
+        With `ready` its pictures are finished videos, which are moved in, and its columns are given whole.
+        """
         if self._lock.closed:
             raise DataError(f"{self.root}: this writer is closed; open the dataset again")
         if self._recording:
@@ -167,7 +171,7 @@ class DatasetWriter:
         )
         self._recording = True
         try:
-            episode = EpisodeWriter(session, task)
+            episode = EpisodeWriter(session, task, ready)
             try:
                 yield episode
             finally:
