@@ -27,21 +27,28 @@ def levels(length: int, base: int = 0) -> list[int]:
 
 
 def mp4(
-    path: Path, greys: Sequence[int], fps: int = 30, gop: int = 12, size: tuple[int, int] = (H, W), ticks: int = 0
+    path: Path, greys: Sequence[int], fps: int = 30, gop: int = 12, size: tuple[int, int] = (H, W), **more: Any
 ) -> Path:
-    """A real H.264 file; `ticks` makes every other frame late by that many hundredths of a frame."""
+    """A real H.264 file; `ticks` hundredths of a frame is every other one late, `options` are x264's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(tuple(greys), fps, gop, size, ticks))
+    path.write_bytes(encoded(tuple(greys), fps, gop, size, **more))
     return path
 
 
 @lru_cache
-def encoded(greys: tuple[int, ...], fps: int, gop: int, size: tuple[int, int], ticks: int) -> bytes:
+def encoded(
+    greys: tuple[int, ...],
+    fps: int,
+    gop: int,
+    size: tuple[int, int],
+    ticks: int = 0,
+    options: tuple[tuple[str, str], ...] = (),
+) -> bytes:
     """The bytes of an mp4; the same clip is encoded once."""
     memory = io.BytesIO()
     with av.open(memory, "w", format="mp4") as out:
-        options = {"crf": "16", "bf": "0", "preset": "ultrafast", "x264-params": "scenecut=0"}
-        stream = out.add_stream("libx264", rate=fps, options=options)
+        usual = {"crf": "16", "bf": "0", "preset": "ultrafast", "x264-params": "scenecut=0"}
+        stream = out.add_stream("libx264", rate=fps, options=usual | dict(options))
         stream.height, stream.width, stream.pix_fmt = size[0], size[1], "yuv420p"
         stream.codec_context.gop_size = gop
         stream.codec_context.thread_count = 1

@@ -1,8 +1,9 @@
 """Folders of clips by primitive: numbers, stamps, copying, thinning, and every kind of broken video."""
 
+import av
 import numpy as np
 import pytest
-from foreign_layouts import levels, mp4, primitives, truncate
+from foreign_layouts import H, W, levels, mp4, primitives, truncate
 from imported import imported, require_levels
 
 from wbvla.core.errors import ContractMismatch, DataError
@@ -53,6 +54,43 @@ def test_short_groups_are_copied_and_long_ones_encoded(tmp_path):
     assert report.copied_videos == 0
 
 
+def test_longer_groups_are_copied_when_asked(tmp_path):
+    """B frames, which are stored in another order than they are shown, included."""
+    src = tmp_path / "src"
+    mp4(src / "advance/1.mp4", levels(20), options=(("bf", "2"), ("preset", "medium")))
+    report, data = imported("primitives", src, tmp_path / "d", copy_gop=12)
+    assert report.copied_videos == 1
+    require_levels(data, HEAD, 0, levels(20))
+    np.testing.assert_allclose(data.columns(0)["stamps"].reshape(-1)[3] - data.columns(0)["stamps"].reshape(-1)[0], 0.1)
+
+
+def test_what_a_telephone_stored_lying_stands_upright(tmp_path):
+    """The file holds a picture bright on its left and asks to be shown a quarter clockwise: bright above."""
+    half = np.zeros((H, W, 3), dtype=np.uint8)
+    half[:, : W // 2] = 200
+    path = tmp_path / "src/advance/1.mp4"
+    path.parent.mkdir(parents=True)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30, options={"crf": "16", "bf": "0", "g": "2"})
+        stream.height, stream.width, stream.pix_fmt = H, W, "yuv420p"
+        for _ in range(4):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(half, format="rgb24")))
+        out.mux(stream.encode())
+    one, minus, zero = (n.to_bytes(4, "big", signed=True) for n in (1 << 16, -1 << 16, 0))
+    content = path.read_bytes()
+    at = content.index(b"tkhd")
+    upright, turned = one + zero * 3 + one, zero + one + zero + minus + zero
+    assert content[at:].count(upright) >= 1
+    where = content.index(upright, at)
+    path.write_bytes(content[:where] + turned + content[where + len(upright) :])
+    report, data = imported("primitives", tmp_path / "src", tmp_path / "d")
+    assert data.features[HEAD].shape == (W, H, 3)
+    assert report.copied_videos == 0
+    frame = data.frames(HEAD, 0, [2])[0].astype(float)
+    assert frame[: W // 2 - 2].mean() > 190
+    assert frame[W // 2 + 2 :].mean() < 10
+
+
 def test_faster_clips_are_thinned_and_slower_ones_refused(tmp_path):
     src = tmp_path / "src"
     mp4(src / "advance/1.mp4", levels(10), fps=60)
@@ -87,8 +125,6 @@ def test_a_video_cut_short_behind_its_tables_is_found(tmp_path):
     content = path.read_bytes()
     moov, mdat = content.index(b"moov") - 4, content.index(b"mdat") - 4
     assert moov > mdat
-    import av
-
     front = path.with_suffix(".mkv").with_name("front.mp4")
     with av.open(str(path)) as source, av.open(str(front), "w", options={"movflags": "faststart"}) as out:
         stream = out.add_stream_from_template(source.streams.video[0])

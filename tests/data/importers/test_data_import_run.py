@@ -58,9 +58,9 @@ def test_killed_and_run_again_it_is_as_undisturbed(tmp_path, undisturbed, place,
     """In the first and a later episode, within commits, and when all episodes are there but the statistics are not."""
     src, whole = undisturbed
     dst = tmp_path / "d"
-    process = multiprocessing.get_context("spawn").Process(
-        target=killed_import.killed_at, args=(place, calls, "primitives", src, dst)
-    )
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["killed_import"])
+    process = context.Process(target=killed_import.killed_at, args=(place, calls, "primitives", src, dst))
     process.start()
     process.join(300)
     assert process.exitcode == -signal.SIGKILL

@@ -1,6 +1,7 @@
 """AgiBot World Alpha and Beta, unpacked: task_info/, observations/, proprio_stats/, parameters/; robot a2d at 30 Hz."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,12 @@ class AgibotWorld:
         found = {p.name for p in folders(there)} if there.is_dir() else set()
         for episode in sorted(found | set(told), key=lambda e: (len(e), e)):
             broken = "" if episode in told else f"task_info/task_{task}.json does not tell of it"
-            yield Item(name=f"{task}/{episode}", where={"task": task, "told": told.get(episode, {})}, broken=broken)
+            yield Item(name=f"{task}/{episode}", where={"task": task}, broken=broken)
 
     def take(self, src: Path, item: Item, config: ImportConfig) -> Take:
         """One episode; raises DataError with the reason when a trap of the format makes it unusable."""
-        told, columns, remarks = item.where["told"], {}, []
+        task_file = within(src, "task_info", f"task_{item.where['task']}.json")
+        told, columns, remarks = _told(task_file)[item.name.rpartition("/")[2]], {}, []
         with open_hdf5(within(src, "proprio_stats", item.name, "proprio_stats.h5")) as file:
             times = _times(file)
             columns |= state_columns(file, len(times))
@@ -86,6 +88,7 @@ class AgibotWorld:
         }
 
 
+@lru_cache(maxsize=2)
 def _told(path: Path) -> dict[str, dict[str, Any]]:
     """Descriptions of a task's episodes by their number."""
     if not path.is_file():

@@ -12,7 +12,7 @@ from wbvla.data.features import IMAGE, POSE
 from wbvla.data.format import vector
 from wbvla.data.importers.hdf5 import Hdf5, open_hdf5
 from wbvla.data.importers.streams import VideoPictures
-from wbvla.data.importers.take import Columns, ImportConfig, Item, Take, importers, require_finite, within
+from wbvla.data.importers.take import Columns, ImportConfig, Item, Take, importers, require_finite, require_size, within
 
 HEAD = IMAGE + "head"
 CAMERA, SKELETON, CONFIDENCE = "observation.camera_pose", "observation.skeleton", "observation.confidence"
@@ -92,6 +92,7 @@ def _columns(file: Hdf5) -> Columns:
         matrices = file.read(f"transforms/{joint}", 4, 4)
         if matrices is None:
             raise DataError(f"transforms/{joint} is empty")
+        require_size("transforms/", len(joints) * matrices.nbytes)
         poses.append(poses_of(f"transforms/{joint}", matrices))
     _require_equal({j: len(p) for j, p in zip(joints, poses)})
     found[SKELETON] = vector([f"{j}.{p}" for j in joints for p in POSE]), np.concatenate(poses, axis=1)

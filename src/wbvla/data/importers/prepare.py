@@ -195,19 +195,22 @@ def _footage(
         target, tally = commit.stage(info.video_path.format(video_key=name, chunk_index=0, file_index=0)), ImageTally()
         for rgb in pictures.frames():  # every frame, so that damage is found
             tally.add(rgb)
-        join_clips(target, [Clip(path=pictures.path, first=0, length=pictures.length)], info.fps)
+        try:
+            join_clips(target, [Clip(path=pictures.path, first=0, length=pictures.length)], info.fps)
+        except DataError:  # its frames are good, its packets are laid out otherwise than ours must be
+            continue
         done[name] = ReadyVideo(video=target, summary=tally.summary())
     rest = {n: p for n, p in cameras.items() if n not in done}
     if rest:
         done |= _encode(commit, replace(info, features={n: info.features[n] for n in rest}), rest, rows)
-    return {name: done[name] for name in cameras}, copied
+    return {name: done[name] for name in cameras}, tuple(n for n in cameras if n not in rest)
 
 
 def _is_copyable(pictures: Pictures, fps: int, copy_gop: int) -> bool:
     """Whether a video may be taken undecoded: codec and pixels of the dataset's, short groups, even size and time."""
     return (
         isinstance(pictures, VideoPictures)
-        and pictures.is_file
+        and pictures.is_plain
         and pictures.largest_group <= copy_gop
         and not (pictures.size[0] % 2 or pictures.size[1] % 2)
         and pictures.is_like("h264", fps)

@@ -178,29 +178,29 @@ class _Import:
             for number, item in enumerate(todo):
                 yield item, prepare(self._job(item, number))
             return
-        jobs = deque((item, self._job(item, number)) for number, item in enumerate(todo))
-        while jobs:
-            yield from self._parallel(jobs)
+        waiting = deque(enumerate(todo))
+        while waiting:
+            yield from self._parallel(waiting)
 
-    def _parallel(self, jobs: deque[tuple[Item, Job]]) -> Iterator[tuple[Item, Prepared | str]]:
+    def _parallel(self, todo: deque[tuple[int, Item]]) -> Iterator[tuple[Item, Prepared | str]]:
         """As `_results`, by several processes, until one of them dies: its episode is then tried once more, alone."""
         context = multiprocessing.get_context("spawn")
         before = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(self._config.processes, context, _enter, ())
-        waiting: deque[tuple[Item, Job, Future[Prepared | str]]] = deque()
+        waiting: deque[tuple[int, Item, Future[Prepared | str]]] = deque()
         try:
-            while jobs or waiting:
-                while jobs and len(waiting) < self._config.processes + 1:
-                    item, job = jobs.popleft()
-                    waiting.append((item, job, pool.submit(_prepared, job)))
-                item, job, future = waiting[0]
+            while todo or waiting:
+                while todo and len(waiting) < self._config.processes + 1:
+                    number, item = todo.popleft()
+                    waiting.append((number, item, pool.submit(_prepared, self._job(item, number))))
+                number, item, future = waiting[0]
                 try:
                     result = future.result()
                 except BrokenProcessPool:
                     waiting.popleft()
-                    jobs.extendleft((i, j) for i, j, _ in reversed(waiting))
+                    todo.extendleft((n, i) for n, i, _ in reversed(waiting))
                     waiting.clear()
-                    yield item, _alone(context, job)
+                    yield item, _alone(context, self._job(item, number))
                     return
                 waiting.popleft()
                 yield item, result

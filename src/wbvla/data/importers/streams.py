@@ -66,6 +66,11 @@ class VideoPictures:
         """frames from one key frame to the next, at most"""
         if not self.length:
             raise DataError(f"video {self.path.name} shows no frame")
+        self._quarters = 0
+        """counter-clockwise quarter turns from the stored picture to the one that is meant, as telephones store them"""
+        self._quarters = self._find_turn()
+        if self._quarters % 2:
+            self.size = (index.width, index.height)
 
     @property
     def rate_hz(self) -> float:
@@ -74,9 +79,9 @@ class VideoPictures:
         return (self.length - 1) / seconds if seconds > 0 else 0.0
 
     @property
-    def is_file(self) -> bool:
-        """Whether it is a whole file, so that its packets can be taken as they are."""
-        return self._start == 0 and self._size is None
+    def is_plain(self) -> bool:
+        """Whether its packets could be taken as they are: a whole file, every packet shown, not turned."""
+        return self._start == 0 and self._size is None and self.length == self._num_packets and not self._quarters
 
     def frames(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         """Each frame in the order it is shown; raises DataError when fewer come out than the file declares."""
@@ -86,7 +91,7 @@ class VideoPictures:
                 stream = container.streams.video[0]
                 self._prepare(stream)
                 for frame in container.decode(stream):
-                    rgb = frame.to_ndarray(format="rgb24")
+                    rgb = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), self._quarters))
                     if rgb.shape[:2] != self.size:
                         raise DataError(f"video {self.path.name} holds a frame of {rgb.shape[:2]}, not {self.size}")
                     count += 1
@@ -97,6 +102,24 @@ class VideoPictures:
             source.close()
         if count != self.length:
             raise DataError(f"video {self.path.name} breaks off: {count} of {self.length} frames decode")
+
+    def _find_turn(self) -> int:
+        """From the first frame; raises DataError when it does not decode, or is turned by less than a quarter."""
+        source = self._open()
+        try:
+            with av.open(RangeFile(source), "r", metadata_errors="replace") as container:
+                stream = container.streams.video[0]
+                self._prepare(stream)
+                frame = next(iter(container.decode(stream)), None)
+        except (FFmpegError, ValueError, OSError, IndexError) as error:
+            raise DataError(f"video {self.path.name} cannot be decoded ({error})") from error
+        finally:
+            source.close()
+        if frame is None:
+            raise DataError(f"video {self.path.name} has no frame that decodes")
+        if frame.rotation % 90:
+            raise DataError(f"video {self.path.name} is turned by {frame.rotation} degrees; only quarters are undone")
+        return frame.rotation // 90 % 4
 
     def _prepare(self, stream: VideoStream) -> None:
         declared = stream.frames

@@ -1,5 +1,6 @@
 """Unitree xr_teleoperate: episode_0000/{data.json, colors/}, joints of arms, hands and body in groups."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from wbvla.robots.platforms import load_robot
 GROUPS = ("left_arm", "right_arm", "left_ee", "right_ee", "body")
 MEASURES = {"qpos": (STATE, "q"), "qvel": ("observation.velocity", "dq"), "torque": ("observation.effort", "effort")}
 FPS = 30
+FILES = ("colors", "depths", "audios")
+"""folders of an episode that hold no episodes"""
 JOINT = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -30,7 +33,11 @@ class XrTeleoperate:
 
     def items(self, src: Path, config: ImportConfig) -> Iterator[Item]:
         """Every folder with a data.json, and every one called episode_*."""
-        found = {p.parent for p in src.rglob("data.json")} | {p for p in src.rglob("episode_*") if p.is_dir()}
+        found = []
+        for folder, inner, files in os.walk(src):
+            inner[:] = [n for n in inner if n not in FILES]  # thousands of pictures each
+            if "data.json" in files or Path(folder).name.startswith("episode_"):
+                found.append(Path(folder))
         for folder in sorted(found):
             at = folder.relative_to(src).as_posix()
             yield Item(name=at if folder != src else src.name, where={"at": at})
