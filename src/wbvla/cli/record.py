@@ -1,4 +1,4 @@
-"""`wbvla record expert|egovideo`: collect episodes into a dataset, resumable, with a bar and an estimate of the end."""
+"""`wbvla record expert|egovideo|realsense`: collect episodes into a dataset, resumable, with counts and the end."""
 
 import os
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from wbvla.cli.record_film import Film, film
 from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
 from wbvla.collect.record import RecordConfig, Tally, record_expert
 
@@ -46,7 +47,11 @@ class Egovideo:
     """how"""
 
 
-Options = Annotated[Expert, tyro.conf.subcommand("expert")] | Annotated[Egovideo, tyro.conf.subcommand("egovideo")]
+Options = (
+    Annotated[Expert, tyro.conf.subcommand("expert")]
+    | Annotated[Egovideo, tyro.conf.subcommand("egovideo")]
+    | Annotated[Film, tyro.conf.subcommand("realsense")]
+)
 
 
 def with_bar(work: Callable[[Callable[[float, float, str], None]], None], console: Console, what: str) -> None:
@@ -62,23 +67,18 @@ def main(argv: list[str]) -> int:
     """Exit code 0; a refusal is an error of `wbvla`."""
     options = tyro.cli(Options, args=argv, prog="wbvla record")
     console = Console(soft_wrap=True)
+    if isinstance(options, Film):
+        return film(options, console)
     if isinstance(options, Egovideo):
         config = replace(options.config, num_clips=options.clips)
         with_bar(lambda show: _egovideo(config, options.out, show), console, "clips")
         console.print(f"{options.clips} clips in {options.out}")
         return 0
     tallies: list[Tally] = []
-    with_bar(
-        lambda show: tallies.append(
-            record_expert(options.out, options.task, options.episodes, options.seed, show, options.config)
-        ),
-        console,
-        "episodes",
-    )
-    tally = tallies[0]
-    console.print(
-        f"{tally.kept} episodes of {tally.attempts} attempts in {options.out}; failures {dict(tally.failures)}"
-    )
+    given = (options.out, options.task, options.episodes, options.seed)
+    with_bar(lambda show: tallies.append(record_expert(*given, show, options.config)), console, "episodes")
+    kept, attempts, failures = tallies[0].kept, tallies[0].attempts, dict(tallies[0].failures)
+    console.print(f"{kept} episodes of {attempts} attempts in {options.out}; failures {failures}")
     return 0
 
 

@@ -6,6 +6,7 @@ WbvlaError
 ├── ContractMismatch     an artefact does not fit the robot, dataset or peer it meets
 ├── ArtefactError        an artefact's files are missing, damaged or of another version
 ├── DataError            a dataset is missing, damaged or of another version
+├── CameraError          a camera is missing, was unplugged, or delivers something else than was asked
 ├── RobotError           a body, its model or its description cannot be used
 ├── RenderError          no working OpenGL was found
 ├── TrainingDiverged     a loss or gradient is not finite; training stopped
@@ -44,6 +45,10 @@ class ArtefactError(WbvlaError):
 
 class DataError(WbvlaError):
     """A dataset is missing, damaged or of another version."""
+
+
+class CameraError(WbvlaError):
+    """A camera is missing, was unplugged, or delivers something else than was asked."""
 
 
 class RobotError(WbvlaError):

@@ -19,7 +19,7 @@ from wbvla.core.errors import DataError
 from wbvla.data import tables
 from wbvla.data.buffer import ColumnBuffer
 from wbvla.data.features import FAILED, STAMPS, SUCCEEDED, SUCCESS, UNKNOWN
-from wbvla.data.footage import EpisodeFootage
+from wbvla.data.footage import EpisodeFootage, Footage, MakeFootage
 from wbvla.data.format import (
     EPISODES_PATH,
     MANIFEST_PATH,
@@ -56,6 +56,8 @@ class Session:
     disk: Disk
     finish: Callable[[Commit, Info, tuple[str, ...]], None]
     """applies the commit and takes over the new info and tasks"""
+    footage: MakeFootage = EpisodeFootage
+    """who encodes the pictures"""
 
 
 class EpisodeWriter:
@@ -73,10 +75,11 @@ class EpisodeWriter:
         self._segments: list[Segment] = []
         self._phrasings: dict[str, None] = {task: None}
         self._commit = Commit(session.root, session.disk)
-        if ready is None:
-            self._footage = EpisodeFootage(self._info, self._commit, session.codec)
-        else:
-            self._footage = ReadyFootage(self._info, self._commit, ready)
+        self._footage: Footage = (
+            session.footage(self._info, self._commit, session.codec)
+            if ready is None
+            else ReadyFootage(self._info, self._commit, ready)
+        )
         self._is_ready = ready is not None
         self._open = True
 

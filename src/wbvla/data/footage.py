@@ -1,7 +1,7 @@
 """The pictures of one episode while it is recorded: an encoder and a tally for every camera and depth map."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,6 +11,36 @@ from wbvla.data.journal import Commit
 from wbvla.data.stats import QUANTILES, ImageTally
 from wbvla.data.values import check_value
 from wbvla.data.video import VideoCodec, VideoWriter
+
+
+@runtime_checkable
+class Footage(Protocol):
+    """Who encodes the pictures of one episode: here, or elsewhere (`collect.live.encode`)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Cameras and depth maps."""
+        ...
+
+    def check(self, name: str, value: Any) -> Any:
+        """One picture as `add` takes it; raises DataError when it does not fit its feature."""
+        ...
+
+    def add(self, pictures: Mapping[str, Any]) -> None:
+        """Encode one checked frame of every camera."""
+        ...
+
+    def summaries(self) -> dict[str, dict[str, Any]]:
+        """Statistics by camera."""
+        ...
+
+    def close(self) -> None:
+        """Flush every encoder."""
+        ...
+
+    def abandon(self) -> None:
+        """Release every encoder."""
+        ...
 
 
 class EpisodeFootage:
@@ -67,3 +97,6 @@ class EpisodeFootage:
         for streams in (self._colour, self._depth):
             for video, _ in streams.values():
                 video.abandon()
+
+
+MakeFootage = Callable[[Info, Commit, VideoCodec], Footage]

@@ -24,6 +24,7 @@ from wbvla.data import tables
 from wbvla.data.dataset_stats import refresh_stats
 from wbvla.data.depth import DepthCodec
 from wbvla.data.episode import EpisodeWriter, Session
+from wbvla.data.footage import EpisodeFootage, MakeFootage
 from wbvla.data.format import (
     CONTRACT,
     INFO,
@@ -151,10 +152,13 @@ class DatasetWriter:
         return self.info.total_frames
 
     @contextmanager
-    def episode(self, task: str, ready: Ready | None = None) -> Iterator[EpisodeWriter]:
+    def episode(
+        self, task: str, ready: Ready | None = None, footage: MakeFootage = EpisodeFootage
+    ) -> Iterator[EpisodeWriter]:
         """Record one episode under an instruction; discarded unless `commit` is called inside.
 
         With `ready` its pictures are finished videos, which are moved in, and its columns are given whole.
+        `footage` makes whoever encodes the pictures; the usual one does it in this process.
         """
         if self._lock.closed:
             raise DataError(f"{self.root}: this writer is closed; open the dataset again")
@@ -168,6 +172,7 @@ class DatasetWriter:
             stamps=self._stamps,
             disk=self._disk,
             finish=self._finish,
+            footage=footage,
         )
         self._recording = True
         try:

@@ -1,0 +1,1 @@
+"""Recording live: capture, encoding and writing in processes of their own, with bounded queues of shared memory."""
