@@ -40,8 +40,8 @@ class CollectorConfig:
     """queues; not live for a body in lock-step, which then waits"""
     clock: str = "monotonic clock of the robot's computer"
     """what the stamps count"""
-    stamps: StampRules = field(default_factory=lambda: StampRules(max_skew_s=0.2))
-    """what capture times must keep"""
+    stamps: StampRules = field(default_factory=lambda: StampRules(max_repeats=0.25, max_skew_s=0.2))
+    """what capture times must keep; a control tick that came late may stand for two rows"""
     language: bool = False
     """keep phrasings as LeRobot 0.6 reads them too; releases before 0.6 do not open such a dataset"""
 
@@ -171,8 +171,14 @@ class Collector:
             image, camera = images[name], self.recorder.rings[name].config
             if image.rgb.shape[:2] != (camera.height, camera.width) or (camera.depth and image.depth_mm is None):
                 raise CameraError(f"the body's {name} changed: {image.rgb.shape}, depth {image.depth_mm is not None}")
-            times = {"device_s": image.time_s, "host_s": image.time_s}
-            feeder.put(Shot(rgb=image.rgb, depth_mm=image.depth_mm, sequence=self._sequence, **times), wait)
+            shot = Shot(
+                rgb=image.rgb,
+                depth_mm=image.depth_mm,
+                sequence=self._sequence,
+                device_s=image.time_s,
+                host_s=image.time_s,
+            )
+            feeder.put(shot, wait)
         self._sequence += 1
 
     def _body_cameras(self, images: Mapping[str, Image]) -> tuple[CameraConfig, ...]:

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -29,8 +30,8 @@ Facts = Mapping[str, Mapping[str, Any]]
 class LiveConfig:
     """How a live recording is set up."""
 
-    slots: int = 30
-    """frames of each camera that may be under way between it and its encoder"""
+    slots: int = 60
+    """frames of each camera that may be under way between it and its encoder (0.9 MB each at 640x480, 1.5 with depth)"""
     live: bool = True
     """frames come by the clock: what there is no room for is dropped and counted; else the source waits"""
     start_s: float = 60.0
@@ -83,7 +84,8 @@ class LiveRecorder:
         self._processes: dict[str, BaseProcess] = {}
         self._controls: dict[str, Connection] = {}
         self._recording, self._open = False, True
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(self.close)
             notices = {c.name: self._start_camera(c) for c in cameras}
             orders = {c.name: self._start_encoder(c) for c in cameras}
             self.facts = {c.name: self._facts(c) for c in cameras}
@@ -95,9 +97,7 @@ class LiveRecorder:
                 live=self.config.live,
             )
             self._commands = self._start_writer(job, notices, orders)
-        except BaseException:
-            self.close()
-            raise
+            on_error.pop_all()
 
     @property
     def is_recording(self) -> bool:
