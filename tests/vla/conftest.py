@@ -90,7 +90,7 @@ def model_config() -> VlaConfig:
         prismatic=PrismaticConfig(towers=(dino, siglip), language=language),
         cameras=CAMERAS,
         streams=STREAMS,
-        action=ActionConfig(state=70, height_range_m=(0.45, 0.66), width=32, heads=2, steps=2, state_dropout=0.2),
+        action=ActionConfig(state=70, height_range_m=(0.48, 0.66), width=32, heads=2, steps=2, state_dropout=0.2),
     )
 
 

@@ -228,7 +228,7 @@ def fake_lmo(folder: Path, robot: str, height_range_m: tuple[float, float]) -> P
 
 
 def test_bundle_binds_what_fits(finetuned: Trained, pretrained: Trained, tmp_path: Path, capsys) -> None:
-    lmo = fake_lmo(tmp_path / "lmo", "agibot_x2", (0.45, 0.66))
+    lmo = fake_lmo(tmp_path / "lmo", "agibot_x2", (0.48, 0.66))
     run = finetuned.artefact.parent
     assert export.main([str(run), str(lmo), str(tmp_path / "bundle")]) == 0
     assert "bundle for agibot_x2" in capsys.readouterr().out
@@ -238,13 +238,13 @@ def test_bundle_binds_what_fits(finetuned: Trained, pretrained: Trained, tmp_pat
     assert export.main([str(finetuned.artefact), "shipped", str(tmp_path / "with_shipped")]) == 0
     assert open_bundle(tmp_path / "with_shipped").robot == "agibot_x2"
     with pytest.raises(ContractMismatch, match="robot: 'agibot_x2' here, 'unitree_g1' there"):
-        write_bundle(tmp_path / "b", finetuned.artefact, fake_lmo(tmp_path / "g1", "unitree_g1", (0.45, 0.66)))
+        write_bundle(tmp_path / "b", finetuned.artefact, fake_lmo(tmp_path / "g1", "unitree_g1", (0.48, 0.66)))
     with pytest.raises(ContractMismatch, match="height_range_m"):
         write_bundle(tmp_path / "b", finetuned.artefact, fake_lmo(tmp_path / "low", "agibot_x2", (0.3, 0.66)))
     with pytest.raises(ArtefactError, match="fine-tune it first"):
         write_bundle(tmp_path / "b", pretrained.artefact, lmo)
     assert not (tmp_path / "b").exists()
     shutil.rmtree(tmp_path / "bundle" / "lmo")
-    shutil.copytree(fake_lmo(tmp_path / "new", "agibot_x2", (0.45, 0.67)), tmp_path / "bundle" / "lmo")
+    shutil.copytree(fake_lmo(tmp_path / "new", "agibot_x2", (0.48, 0.67)), tmp_path / "bundle" / "lmo")
     with pytest.raises(ArtefactError, match="export the bundle again"):
         open_bundle(tmp_path / "bundle")

@@ -56,6 +56,8 @@ class Stage:
     """factor on the weights of action rate and jerk"""
     stillness: float = 1.0
     """factor on what standing robots pay for moving"""
+    height: float = 1.0
+    """factor on the weight of the stance height: late, where falls are rare, it may cost some ease to squat low"""
     reward_set: str = OWN
     """`own`: the weights of the environment; otherwise a published set by its name (`lmo/reward_sets.py`)"""
 
@@ -76,6 +78,7 @@ class Stage:
         weights = REWARD_SETS.get(self.reward_set, weights)
         return replace(
             weights,
+            height=weights.height * self.height,
             action_rate=weights.action_rate * self.smoothness,
             action_jerk=weights.action_jerk * self.smoothness,
             still=weights.still * self.stillness,

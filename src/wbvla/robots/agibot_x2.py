@@ -94,7 +94,7 @@ def agibot_x2() -> RobotSpec:
         sole_points=tuple((x, y, -0.068) for x in (-0.055, 0.115) for y in (0.05, -0.05)),
         sole_radius=0.005,
         torso_link="torso_link",
-        height_range_m=(0.45, 0.66),
+        height_range_m=(0.48, 0.66),
         nominal_height_m=0.63,
         shaping=Shaping(goal_speed=(0.35, 0.32, 0.45), alpha=2.0, smoothing=0.1),
         cameras=_cameras(),
