@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from wbvla.cli.preflight import main
+from wbvla.collect.cameras.device import CameraConfig
+from wbvla.collect.cameras.recorded import Trouble, write_footage
+from wbvla.collect.readiness import camera_line
 from wbvla.core.errors import ConfigError
 from wbvla.data.features import ACTION, PRIMITIVE, SUCCESS
 from wbvla.data.format import scalar, vector, video
@@ -77,6 +80,20 @@ def test_models_are_judged_by_what_they_wrote(workspace):
     found = list(model_lines(workspace, 0.5))
     assert [f.ok for f in found] == [False, False]
     assert all(f.remedy for f in found)
+
+
+def test_a_camera_is_judged_by_its_own_count(tmp_path):
+    frames = np.zeros((400, 48, 64, 3), np.uint8)
+    asked = {"source": "recorded", "width": 64, "height": 48}
+    whole = CameraConfig(path=write_footage(tmp_path / "whole", frames), **asked)
+    assert camera_line(whole, 1.5, 0.01).ok
+    gaps = write_footage(tmp_path / "gaps", frames, [Trouble(kind="drop", at=10, frames=5)])
+    found = camera_line(CameraConfig(path=gaps, **asked), 1.5, 0.01)
+    assert not found.ok
+    assert "5 lost" in found.found
+    assert not camera_line(None, 1.0, 0.01).ok
+    missing = camera_line(CameraConfig(source="video", path=tmp_path / "none.mp4"), 1.0, 0.01)
+    assert not missing.ok
 
 
 def test_an_empty_workspace_fails_with_what_to_do(tmp_path, capsys):

@@ -8,7 +8,7 @@ import tyro
 from rich.console import Console
 
 from wbvla.cli import doctor
-from wbvla.cli.checks import Needs, Server, parts
+from wbvla.cli.checks import Devices, Needs, parts
 from wbvla.core.errors import ConfigError
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
@@ -16,7 +16,7 @@ from wbvla.core.run import provenance
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Measure compute, video, data, demonstrations, simulator, network, models; say what to do about what fails.
+    """Measure compute, camera, data, simulator, network, models and controller; say what to do about what fails.
 
     A workspace is a folder of datasets, training runs and a `bundle`, as `wbvla demo` makes it. The defaults ask what
     a full-size training needs, so a workspace in miniature fails some lines.
@@ -28,8 +28,8 @@ class Options:
     """parts to look at, by name; empty = all"""
     robot: str = "agibot_x2"
     """robot by name"""
-    server: Annotated[Server, tyro.conf.arg(name="")] = field(default_factory=Server)
-    """the other end of the network"""
+    devices: Annotated[Devices, tyro.conf.arg(name="")] = field(default_factory=Devices)
+    """camera and network"""
     needs: Needs = field(default_factory=Needs)
     """what the lines ask for"""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     options = tyro.cli(Options, args=argv, prog="wbvla preflight")
     if not options.workspace.is_dir():
         raise ConfigError(f"{options.workspace} is no folder; `wbvla demo` makes a workspace, --workspace names one")
-    known = parts(options.workspace, options.robot, options.needs, options.server)
+    known = parts(options.workspace, options.robot, options.needs, options.devices)
     if unknown := sorted(set(options.only) - set(known)):
         raise ConfigError(f"no part {', '.join(unknown)} of the checklist; known: {', '.join(known)}")
     console, rows = Console(), []

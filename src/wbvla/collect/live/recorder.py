@@ -31,7 +31,7 @@ class LiveConfig:
     """How a live recording is set up."""
 
     slots: int = 60
-    """frames of each camera that may be under way between it and its encoder (0.9 MB each at 640x480, 1.5 with depth)"""
+    """frames of each camera that may be under way between it and its encoder (0.9 MB each at 640x480, depth 0.6)"""
     live: bool = True
     """frames come by the clock: what there is no room for is dropped and counted; else the source waits"""
     start_s: float = 60.0
