@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = (
     "torch", "transformers", "safetensors", "rsl_rl", "mujoco", "mink", "gymnasium", "pyarrow", "av", "matplotlib",
-    "scipy", "peft", "accelerate", "onnx", "beartype", "pandas", "psutil", "tensorboard",
+    "scipy", "peft", "accelerate", "onnx", "beartype", "pandas", "psutil", "tensorboard", "h5py",
 )  # fmt: skip
 BLOCK = f"""
 import sys

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from foreign import HEAD, TASKS, edit_info, write_v21
-from foreign_layouts import truncate
+from foreign_layouts import agibot, truncate
 from imported import imported
 
 from wbvla.core.errors import DataError
+from wbvla.data.export import export
 from wbvla.data.format import OWN_FEATURES
 from wbvla.data.reader import Dataset
 
@@ -94,3 +95,19 @@ def test_other_datasets_are_sent_where_they_belong(tmp_path):
         imported("groot", tmp_path / "plain", tmp_path / "d")
     with pytest.raises(DataError, match=r"has no meta/info\.json"):
         imported("groot", tmp_path, tmp_path.parent / f"{tmp_path.name}-x")
+
+
+def test_what_was_exported_comes_back(tmp_path):
+    """Stamps, sub-tasks and every column of a dataset that went out as GR00T's and came home."""
+    _, ours = imported("agibot-world", agibot(tmp_path / "agi", [12, 7]), tmp_path / "ours")
+    export(tmp_path / "ours", tmp_path / "out", "gr00t")
+    report, back = imported("groot", tmp_path / "out", tmp_path / "back")
+    assert (report.copied_videos, dict(report.rejected), back.robot) == (4, {}, "agibot_a2d")
+    for i in (0, 1):
+        columns, again = ours.columns(i), back.columns(i)
+        for name in columns:
+            np.testing.assert_array_equal(again[name], columns[name], name)
+        assert back.segments(i) == ours.segments(i)
+        for camera in ours.cameras:
+            frames = range(ours.episodes[i].length)
+            np.testing.assert_array_equal(back.frames(camera, i, frames), ours.frames(camera, i, frames))

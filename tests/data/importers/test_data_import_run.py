@@ -14,6 +14,7 @@ from wbvla.cli.main import main
 from wbvla.core.errors import DataError, UnknownName
 from wbvla.data.check import check
 from wbvla.data.importers import run
+from wbvla.data.importers.primitives import Primitives
 from wbvla.data.importers.run import REPORT, import_dataset
 from wbvla.data.importers.take import ImportConfig, importers
 from wbvla.data.journal import lock
@@ -148,6 +149,21 @@ def test_a_full_disk_is_no_fault_of_the_episodes(tmp_path, undisturbed, monkeypa
         import_dataset("primitives", src, tmp_path / "d")
     monkeypatch.undo()
     assert check(tmp_path / "d") == []
+
+
+def test_what_nobody_thought_of_costs_its_episode_only(tmp_path, monkeypatch):
+    src = primitives(tmp_path / "src", {"advance": [6, 9, 7]})
+    taken = Primitives.take
+
+    def odd(self, src, item, config):
+        if item.name.endswith("1700000001.mp4"):
+            raise KeyError("a field of another release")
+        return taken(self, src, item, config)
+
+    monkeypatch.setattr(Primitives, "take", odd)
+    report, data = imported("primitives", src, tmp_path / "d")
+    assert data.num_episodes == 2
+    assert report.rejected == {"advance/1700000001.mp4": "KeyError('a field of another release')"}
 
 
 def test_the_verb_says_what_became_of_each(tmp_path, undisturbed, capsys):

@@ -9,6 +9,7 @@ import numpy as np
 
 from wbvla.core.errors import DataError
 from wbvla.data.faults import Examiner
+from wbvla.data.features import STAMPS
 from wbvla.data.format import INFO, LEGACY_VERSIONS, OWN_FEATURES, Feature, load_info, scalar
 from wbvla.data.groot import DEFAULTS
 from wbvla.data.importers.streams import VideoPictures
@@ -16,6 +17,7 @@ from wbvla.data.importers.take import Columns, ImportConfig, Item, Take, importe
 from wbvla.data.layout import inside
 from wbvla.data.reader import Dataset
 from wbvla.data.v21 import MODALITY, read_modality
+from wbvla.data.words import SKILL, SUBTASK, segments_of
 
 NOTE = "annotation."
 
@@ -46,11 +48,21 @@ class Groot:
         rows = {k: np.asarray(v) for k, v in data.columns(place).items()}
         names = names_of(data.info.columns, read_modality(src))
         columns = _columns(data, rows, names)
+        times = _times(columns.pop(STAMPS, None))
+        words = {k: columns.pop(k)[1] for k in (SUBTASK, SKILL) if k in columns}
         cameras = {k: VideoPictures(src / path) for k, (path, _) in record.videos.items() if _wanted(k, config)}
         tasks = tuple(data.tasks[i] for i in rows["task_index"])
         remarks = tuple(f"pictures embedded in the parquet ({k}) were left out" for k in data.info.images)
         return Take(
-            task=tasks[0], rate_hz=float(data.fps), columns=columns, cameras=cameras, tasks=tasks, remarks=remarks
+            task=tasks[0],
+            rate_hz=float(data.fps),
+            columns=columns,
+            cameras=cameras,
+            times_s=times,
+            segments=tuple(segments_of(words)) if SUBTASK in words else (),
+            subtasks=SUBTASK in words,
+            tasks=tasks,
+            remarks=remarks,
         )
 
     def facts(self, src: Path, config: ImportConfig) -> dict[str, Any]:
@@ -97,6 +109,15 @@ def names_of(columns: Mapping[str, Feature], modality: Mapping[str, Any]) -> dic
             names = found.setdefault(column, [f"channel_{i}" for i in range(feature.shape[0])])
             names[start:end] = [key if end - start == 1 else f"{key}_{i}" for i in range(end - start)]
     return {k: columns[k].names or tuple(names) for k, names in found.items()}
+
+
+def _times(stamps: tuple[Feature, np.ndarray] | None) -> dict[str, np.ndarray]:
+    """Capture times by sensor, where the dataset was exported from one that has them."""
+    if stamps is None:
+        return {}
+    values = stamps[1].reshape(len(stamps[1]), -1).astype(np.float64)
+    names = stamps[0].names or [f"sensor_{i}" for i in range(values.shape[1])]
+    return {name.removesuffix(".time_s"): values[:, i] for i, name in enumerate(names)}
 
 
 def _columns(data: Dataset, rows: Mapping[str, np.ndarray], names: Mapping[str, tuple[str, ...]]) -> Columns:

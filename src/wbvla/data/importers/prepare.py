@@ -29,6 +29,8 @@ from wbvla.data.writer import DatasetConfig
 
 CODEC = VideoCodec()
 WORDS = (LANGUAGE, SUBTASK, SKILL)
+FOREIGN = (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError)
+"""what a file that nobody thought of can raise: it costs its episode, never the import"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +75,12 @@ def prepare(job: Job) -> Prepared | str:
     try:
         take = importers.build(job.format).take(job.src, job.item, job.config)
         return _prepare(job, take)
-    except (DataError, ConfigError, OSError, OverflowError, MemoryError) as error:
+    except (DataError, ConfigError, *FOREIGN) as error:
         shutil.rmtree(job.folder, ignore_errors=True)
         if shutil.disk_usage(job.folder.parent).free < 1 << 24:
             raise DataError(f"{job.folder.parent}: the disk is full; free space and run the import again") from error
-        return " ".join(f"{error}".split())[:1000] or type(error).__name__
+        own = isinstance(error, DataError | ConfigError)
+        return " ".join(f"{error if own else repr(error)}".split())[:1000]
 
 
 def _prepare(job: Job, take: Take) -> Prepared:
