@@ -10,7 +10,7 @@ from wbvla.core.errors import WbvlaError
 VERBS = {
     "demo": "the whole loop in miniature: data, learning, deployment, evaluation, report",
     "doctor": "what this computer has, what is missing, and what to do about it",
-    "record": "collect episodes: `realsense` (film people), `egovideo` (drawn people), `expert` (scripted)",
+    "record": "collect episodes: `realsense` (film people), `sim`, `egovideo` (drawn people), `expert`",
     "data": "look at datasets, check, repair and change them",
     "train": "train a recipe: `wbvla train x2-lmo`, `wbvla train tiny-lam-locomotion` ...",
     "label": "write latent-action codes of a trained LAM into a dataset",

@@ -1,4 +1,4 @@
-"""`wbvla record expert|egovideo|realsense`: collect episodes into a dataset, resumable, with counts and the end."""
+"""`wbvla record expert|egovideo|realsense|sim`: collect episodes into a dataset, resumable, with counts."""
 
 import os
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from wbvla.cli.record_film import Film, film
+from wbvla.cli.record_sim import Sim, film_sim
 from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
 from wbvla.collect.record import RecordConfig, Tally, record_expert
 
@@ -51,6 +52,7 @@ Options = (
     Annotated[Expert, tyro.conf.subcommand("expert")]
     | Annotated[Egovideo, tyro.conf.subcommand("egovideo")]
     | Annotated[Film, tyro.conf.subcommand("realsense")]
+    | Annotated[Sim, tyro.conf.subcommand("sim")]
 )
 
 
@@ -65,20 +67,21 @@ def with_bar(work: Callable[[Callable[[float, float, str], None]], None], consol
 
 def main(argv: list[str]) -> int:
     """Exit code 0; a refusal is an error of `wbvla`."""
-    options = tyro.cli(Options, args=argv, prog="wbvla record")
-    console = Console(soft_wrap=True)
+    options, console = tyro.cli(Options, args=argv, prog="wbvla record"), Console(soft_wrap=True)
     if isinstance(options, Film):
         return film(options, console)
+    if isinstance(options, Sim):
+        with_bar(lambda show: film_sim(options, show), console, "clips")
+        return 0
     if isinstance(options, Egovideo):
         config = replace(options.config, num_clips=options.clips)
         with_bar(lambda show: _egovideo(config, options.out, show), console, "clips")
-        console.print(f"{options.clips} clips in {options.out}")
         return 0
     tallies: list[Tally] = []
     given = (options.out, options.task, options.episodes, options.seed)
     with_bar(lambda show: tallies.append(record_expert(*given, show, options.config)), console, "episodes")
-    kept, attempts, failures = tallies[0].kept, tallies[0].attempts, dict(tallies[0].failures)
-    console.print(f"{kept} episodes of {attempts} attempts in {options.out}; failures {failures}")
+    tally, out = tallies[0], options.out
+    console.print(f"{tally.kept} episodes of {tally.attempts} attempts in {out}; failures {dict(tally.failures)}")
     return 0
 
 

@@ -85,7 +85,7 @@ class Collector:
         self._fault: BaseException | None = None
         self._collecting, self._sequence = False, 0
         self._mark: bool | None = None
-        self._deadlines = Deadlines(self.config.fps, 0.5 / self.config.control_hz)
+        self._deadlines = Deadlines(float(self.config.fps), 0.5 / self.config.control_hz)
         cameras = self.config.cameras or self._body_cameras(body.images())
         self._recording = self._contents(cameras)
         robot = (spec.name, row_width(spec))
@@ -102,7 +102,7 @@ class Collector:
             self._mark, self._fault = None, None
             plan = ClipPlan(task=instruction, skill=skill, notes=dict(notes or {}))
             self.recorder.begin(plan)
-            self._deadlines = Deadlines(self.config.fps, 0.5 / self.config.control_hz)
+            self._deadlines = Deadlines(float(self.config.fps), 0.5 / self.config.control_hz)
             self._collecting = True
 
     def mark(self, success: bool | None) -> None:
