@@ -35,7 +35,7 @@ class Needs:
     """largest share of a camera's frames that may be missing (ours) [-]"""
     watch_s: float = 10.0
     """how long camera and network are watched, each; minutes say more [s]"""
-    robots_each: int = 4
+    robots_each: int = 16
     """robots per command of the stage I tests"""
 
 
