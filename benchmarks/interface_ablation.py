@@ -52,18 +52,20 @@ SLOWEST = 0.2
 
 
 class Stops(Approach):
-    """Notes how far off the robot is at each first standing still of a walk."""
+    """Notes how far off the robot is when it first stands still after moving along the axis that was farthest off."""
 
     def reset(self) -> None:
         """A new attempt."""
         super().reset()
         self.stops: list[tuple[float, float]] = []
-        self._walking = False
+        self._walking, self._farthest = False, -1
 
     def step(self, error: np.ndarray) -> np.ndarray:
         """Flags of the next period; keeps in mind that it walks."""
-        flags = super().step(error)
-        self._walking = self._walking or bool(flags.any())
+        if self._farthest < 0:
+            self._farthest = int(np.argmax(np.abs(error) / np.array(self.config.accept)))
+        walking, flags = self._walking, super().step(error)
+        self._walking = walking or bool(flags[self._farthest])
         return flags
 
     def follow(self, wanted: np.ndarray) -> np.ndarray:
@@ -76,6 +78,8 @@ class Stops(Approach):
         if self.settled and self._walking:
             self._walking = False
             self.stops.append((float(np.linalg.norm(error[:2])), abs(float(error[2]))))
+        if self.settled:
+            self._farthest = -1
         return super().arrived(error, factor)
 
 
