@@ -74,7 +74,7 @@ def controller(robot: str, preset: str) -> LmoConfig:
     """The whole curriculum for any robot and observation: 29e6 steps, about an hour on 2 CPU cores."""
     shaping = load_robot(robot).shaping
     environment = EnvironmentConfig(preset=preset, shaping=shaping, arms=ARMS, weights=RewardWeights(arrived=1.5))
-    stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH))
+    stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH, strict=True))
     return LmoConfig(
         robot=robot, iterations=1180, film_every=200, learn_threads=2, environment=environment, stages=stages
     )
