@@ -51,3 +51,5 @@ class StreamLoader:
             if "worker" not in str(error).lower():
                 raise
             raise DataError(f"a worker that decodes batches died ({error})") from error
+        except (ConnectionError, EOFError) as error:  # it died while it handed over a batch
+            raise DataError(f"a worker that decodes batches died ({error or 'end of its pipe'})") from error
