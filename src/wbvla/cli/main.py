@@ -37,7 +37,7 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; returns the exit code (0 done, 1 refused with a reason, 2 unknown verb, 130 interrupted)."""
+    """Run one verb; returns 0 done, 1 refused with a reason, 2 unknown verb, 130 interrupted, 141 nobody reads us."""
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in ("-h", "--help", "help"):
         sys.stdout.write(usage() + "\n")
@@ -56,6 +56,9 @@ def main(argv: list[str] | None = None) -> int:
     except WbvlaError as error:
         sys.stderr.write(f"wbvla {verb}: {error}\n")
         return 1
+    except BrokenPipeError:  # whoever read us (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         sys.stderr.write(f"\nwbvla {verb}: interrupted; what was finished is kept, run the same command to go on\n")
         return 130
