@@ -151,6 +151,9 @@ def test_what_there_is_no_room_for_is_dropped_and_counted(tmp_path: Path) -> Non
     config = FilmConfig(camera=camera(footage(tmp_path / "f")), seconds=0.0)
     with Filming(tmp_path / "d", config, CONSENT, LiveConfig(slots=4)) as filming:
         encoder, status = filming.recorder.pids["encoder head"], filming.recorder.statuses["head"]
+        niceness = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in filming.recorder.pids.items()}
+        camera_niceness = niceness.pop("camera head")
+        assert set(niceness.values()) == {min(camera_niceness + 10, 19)}, "encoder and writer stand back"
         filming.begin("advance")
         await_frames(filming, 60)
         os.kill(encoder, signal.SIGSTOP)

@@ -1,6 +1,7 @@
 """The main process's handle on a live recording: starts cameras, encoders and writer, begins and ends clips."""
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -38,6 +39,8 @@ class LiveConfig:
     """longest wait for a camera or the dataset to open [s]"""
     commit_s: float = 120.0
     """longest wait for a clip to be on disk [s]"""
+    niceness: int = 10
+    """of encoders and writer above our own, 0 to 19: they stand back behind a control loop on the same computer"""
 
 
 @dataclass
@@ -194,6 +197,10 @@ class LiveRecorder:
         process = self._context.Process(target=body, args=given, name=f"wbvla {name}", daemon=True)
         process.start()
         self._processes[name] = process
+        if not name.startswith("camera") and self.config.niceness and hasattr(os, "setpriority"):
+            pid = int(process.pid or 0)
+            ours = os.getpriority(os.PRIO_PROCESS, pid)
+            os.setpriority(os.PRIO_PROCESS, pid, min(ours + self.config.niceness, 19))
 
     def _start_camera(self, config: CameraConfig) -> Connection:
         """The process of one camera, or a feeder for the caller; returns where its notices come out."""
