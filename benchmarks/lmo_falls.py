@@ -16,7 +16,7 @@ random poses of their full range and play clips of reaching.
    that were within 0.3 m and 20 deg when due. Published figures (73 to 75 % for the best of 34 policies) are of another
    robot on a course of its own. `waypoint_calm_*` is the same course without punches.
 
-Last line: one JSON object. The long form writes docs/results/lmo_falls.json.
+Last line: one JSON object. The long form writes docs/results/lmo_falls.json (other robots: lmo_falls_ROBOT.json).
 """
 
 import argparse
@@ -27,6 +27,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from results import result_of
 from wbvla.core.contract import open_artefact
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
@@ -41,7 +42,6 @@ from wbvla.robots.platforms import load_robot, shipped_lmo
 TARGETS = {"falls": 0, "fall_upper": 0.01, "push_survival": 0.97}
 FINE = PhysicsConfig(options=replace(FULL, timestep=0.002))
 """the step of the public yardstick"""
-RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_falls.json"
 
 
 def share(name: str, good: int, of: int) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def main() -> int:
     result |= {"missed_targets": missed, "seed": options.seed, "policy": open_artefact(policy, "lmo").digest[:16]}
     result |= {"course": asdict(WaypointConfig()), "seconds": round(time.perf_counter() - began, 1)}
     if not options.quick and options.policy is None:
-        write_json(RESULT, {**result, "targets": TARGETS, **provenance()})
+        write_json(result_of("lmo_falls", options.robot), {**result, "targets": TARGETS, **provenance()})
     print(json.dumps(result))
     return 1 if missed else 0
 

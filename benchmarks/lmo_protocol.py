@@ -10,7 +10,7 @@ rest. Disturbed: arm clips at 2.0x speed and 1.5x amplitude, blows of 0.2 s up t
 displacement). `*_settle_m`, `*_settle_rad`: the settling phase alone, against where the integral of the reference from
 the release on should have brought it. Means over robots that did not fall; falls are counted apart. Sway:
 sqrt(1/T int |c - cbar|^2 dt) of the centre of mass over 10 s; height: mean absolute error over the squat range.
-Last line: one JSON object. The long form writes docs/results/lmo_protocol.json.
+Last line: one JSON object. The long form writes docs/results/lmo_protocol.json (other robots: lmo_protocol_ROBOT.json).
 """
 
 import argparse
@@ -19,13 +19,12 @@ import sys
 import time
 from pathlib import Path
 
+from results import result_of
 from wbvla.core.contract import open_artefact
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.lmo.conditions import PAPER, arms_alone, cells, disturbed, plain, worse_than_paper
 from wbvla.robots.platforms import load_robot, shipped_lmo
-
-RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_protocol.json"
 
 
 def main() -> int:
@@ -49,7 +48,7 @@ def main() -> int:
     result |= {"seed": options.seed, "worse_than_paper": missed, "policy": open_artefact(policy, "lmo").digest[:16]}
     result["seconds"] = round(time.perf_counter() - began, 1)
     if not options.quick and options.policy is None:
-        write_json(RESULT, {**result, "paper": PAPER, **provenance()})
+        write_json(result_of("lmo_protocol", options.robot), {**result, "paper": PAPER, **provenance()})
     print(json.dumps(result))
     return 1 if missed else 0
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from results import result_of
 from wbvla.core.contract import open_artefact
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
@@ -28,7 +29,6 @@ TARGETS = {
     "err_yaw_radps": 0.2,
     "err_height_m": 0.03,
 }
-RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_random.json"
 
 
 def measure(policy: Path, robot: str, episodes: int, seed: int) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def main() -> int:
     for name, limit in TARGETS.items():
         print(f"{name:14} {result[name]:8.4f}   target <= {limit}")
     if not options.quick and options.policy is None:
-        write_json(RESULT, {**result, "targets": TARGETS, **provenance()})
+        write_json(result_of("lmo_random", options.robot), {**result, "targets": TARGETS, **provenance()})
     print(json.dumps(result))
     return 1 if result["missed_targets"] else 0
 

@@ -18,7 +18,7 @@ random commands, arms at full amplitude, plants, noise and 0-20 ms delay as in `
 both with its exact 95 % interval; `position_m`, `heading_rad` are total displacement and heading against v_goal x 5 s;
 `settle_m`, `settle_rad` those of the settling alone; `err_*` are errors of velocity over a stride; `half_*` are half
 widths of 95 % intervals. Height is measured over the ground under the feet.
-Last line: one JSON object. The long form writes docs/results/lmo_transfer.json.
+Last line: one JSON object. The long form writes docs/results/lmo_transfer.json (other robots: lmo_transfer_ROBOT.json).
 """
 
 import argparse
@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from results import result_of
 from wbvla.core.contract import open_artefact
 from wbvla.core.errors import ConfigError
 from wbvla.core.files import write_json
@@ -50,7 +51,6 @@ QUICK = (
     "nominal", "timestep_2ms", "elliptic_cone", "euler_2ms", "masses_+20%", "delay_+40ms", "feet_box", "x2_v1.3.0",
     "bumps_2cm_seed0",
 )  # fmt: skip
-RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_transfer.json"
 
 
 def variants(spec: RobotSpec, config: TrialConfig) -> dict[str, TrialConfig]:
@@ -142,7 +142,7 @@ def main() -> int:
     result: dict[str, Any] = {"variants": rows, "over_5_percent": over, "seed": options.seed}
     result |= {"policy": open_artefact(policy, "lmo").digest[:16], "seconds": round(time.perf_counter() - began, 1)}
     if not (options.quick or options.policy or options.only):
-        write_json(RESULT, {**result, **provenance()})
+        write_json(result_of("lmo_transfer", options.robot), {**result, **provenance()})
     print(json.dumps(result))
     return 1 if over else 0
 
