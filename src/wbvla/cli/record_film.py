@@ -10,7 +10,7 @@ from rich.console import Console
 
 from wbvla.collect.cameras.catalogue import FILES, fitted
 from wbvla.collect.cameras.device import CameraConfig
-from wbvla.collect.filming import NO_BLUR, FilmConfig, Filming, cut_file
+from wbvla.collect.filming import FilmConfig, Filming, cut_file
 from wbvla.collect.operator import operate
 from wbvla.collect.prompts import QUESTION, Consent
 
@@ -52,15 +52,13 @@ class Film:
     operator: str = ""
     """who operates the camera; kept in the notes"""
     blur_faces: bool = False
-    """refused: no face detector comes with wbvla"""
+    """cover the faces that are found by a mosaic, before anything is stored; needs pip install 'wbvla[blur]'"""
     language: bool = True
     """keep phrasings and sub-tasks as LeRobot 0.6 reads them too"""
 
 
 def film(options: Film, console: Console) -> int:
     """Record until the operator quits or the file is cut."""
-    if options.blur_faces:
-        raise ConfigError(NO_BLUR)
     ask = f"{QUESTION}\nName of who answers for it: "
     consent = Consent.ask(options.consent or (console.input(ask) if sys.stdin.isatty() else ""))
     camera = CameraConfig(
@@ -68,6 +66,7 @@ def film(options: Film, console: Console) -> int:
         fps=options.camera_fps,
         depth=options.depth and options.source == "realsense",
         motion=options.motion and options.source in ("realsense", "gopro-file"),
+        blur_faces=options.blur_faces,
         live=not (options.source in FILES and options.primitive),
     )
     named = {name: getattr(options, name) for name in ("fps", "seconds", "operator", "language")}

@@ -79,8 +79,14 @@ class CameraConfig:
     """accelerometer and gyroscope too"""
     live: bool = True
     """the source gives frames by the clock and loses what is not taken; else it waits (files only)"""
+    blur_faces: bool = False
+    """cover the faces that are found before a frame is stored"""
 
     def __post_init__(self) -> None:
+        if self.blur_faces:
+            from wbvla.collect.cameras.faces import detector_file
+
+            detector_file()
         if not self.name or min(self.width, self.height, self.fps) < 1:
             raise ConfigError(f"a camera needs a name, a size and a rate, not {self}")
         if self.width % 2 or self.height % 2:

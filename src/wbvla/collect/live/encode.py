@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from wbvla.collect.cameras.faces import FaceBlur
 from wbvla.collect.live.ring import FrameRing
 from wbvla.core.errors import DataError, WbvlaError
 from wbvla.data.depth import DepthCodec, DepthTally, DepthWriter, as_millimetres
@@ -41,9 +42,11 @@ class Job:
 class _Clip:
     """The encoders and tallies of one clip."""
 
-    def __init__(self, ring: FrameRing, job: Job) -> None:
+    def __init__(self, ring: FrameRing, job: Job, blur: FaceBlur | None) -> None:
         size = (ring.config.height, ring.config.width)
-        self._ring, self._tally = ring, ImageTally()
+        self._ring, self._tally, self._blur = ring, ImageTally(), blur
+        if blur is not None:
+            blur.restart()
         self._colour = VideoWriter(Path(job.colour), *size, job.fps, job.codec)
         self._depth: DepthWriter | None = None
         self._depth_tally = DepthTally()
@@ -51,6 +54,8 @@ class _Clip:
             self._depth = DepthWriter(Path(job.depth), Path(job.lossless), size, job.fps, job.meaning)
 
     def add(self, slot: int) -> None:
+        if self._blur is not None:
+            self._blur(self._ring.rgb(slot))
         self._colour.add(self._ring.rgb(slot))
         self._tally.add(self._ring.rgb(slot))
         if self._depth is not None:
@@ -75,6 +80,7 @@ class _Clip:
 def encode(ring: FrameRing, orders: Connection) -> None:
     """Body of the process: does what the writing process orders until that is gone. Errors are answered at `close`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    blur = FaceBlur(max(1, (os.cpu_count() or 1) // 2)) if ring.config.blur_faces else None
     clip: _Clip | None = None
     fault = ""
     while True:
@@ -84,7 +90,7 @@ def encode(ring: FrameRing, orders: Connection) -> None:
             os._exit(0)
         try:
             if verb == "open":
-                fault, clip = "", _Clip(ring, what)
+                fault, clip = "", _Clip(ring, what, blur)
             elif verb == "add" and clip is not None and not fault:
                 clip.add(what)
             elif verb == "close":
