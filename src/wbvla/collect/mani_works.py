@@ -1,0 +1,416 @@
+"""The kinds of work in manipulation video, each with its things, its script and its test of success."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from wbvla.collect.ik import HandPose
+from wbvla.collect.mani_hands import TICK_S, Script, both, grip_yaw
+from wbvla.collect.mani_work import ATTEMPTS, OTHER, SIDE_AREA, SIGN, Slip, Work
+from wbvla.sim.bench_robot import SIDES
+from wbvla.sim.workbench import DRAWER_HALF, DRAWER_TRAVEL_M, HANDLE_OUT_M
+
+SIDEWAYS_M = 0.017
+"""middle of the fingers to their side [m]"""
+
+
+class PickPlace(Work):
+    """A small thing into a container."""
+
+    name, task = "pick-place", 7001
+
+    def furnish(self) -> str:
+        self.add_container("goal", (0.42, 0.52, -0.10, 0.10))
+        xy = self.spot(self.mirrored(SIDE_AREA, self.side), 0.05)
+        self.add("thing", str(self.rng.choice(self.store.things)), xy, float(self.rng.uniform(-1.5, 1.5)))
+        return f"Put the {self.words['thing']} into the {self.words['goal']}"
+
+    def script(self) -> Script:
+        yield from self.pick(self.side, "thing")
+        words, goal = self.words["goal"], self.at("goal")
+        self.say(f"Carry the {self.words['thing']} to the {words}", "Carry")
+        above = goal + (0.0, 0.0, self.half[2] + 0.05 + self.things["thing"].half[2])
+        yield from self.carry(self.side, "thing", above)
+        self.say(f"Put the {self.words['thing']} into the {words}", "Place")
+        yield from self.hands.grip(self.side, 0.9)
+        yield from self.hands.shift(self.side, (0.0, 0.0, 0.08))
+        yield from self.rest(self.side)
+
+    def is_done(self) -> bool:
+        low = self.at("thing")[2] < self.at("goal")[2] + self.half[2] + self.things["thing"].half[2]
+        return low and self.is_within("thing", "goal", self.half[:2]) and self.is_still("thing")
+
+
+class LiftBox(Work):
+    """A box between both hands onto a mat."""
+
+    name, task = "lift-box", 7002
+
+    def furnish(self) -> str:
+        side = SIGN[self.side]
+        start = self.spot((0.43, 0.49, *sorted((side * 0.06, side * 0.15))), 0.16)
+        self.goal = self.spot((0.43, 0.49, *sorted((-side * 0.06, -side * 0.15))), 0.16)
+        self.add_mat("mat", (0.11, 0.13), self.goal)
+        self.add("box", str(self.rng.choice(self.store.boxes)), start, float(self.rng.uniform(-0.12, 0.12)))
+        return f"Lift the {self.words['box']} with both hands and put it on the {self.words['mat']}"
+
+    def beside(self, gap: float, up: float = 0.0) -> dict[str, HandPose]:
+        """Hands on both sides of the box, a gap away, its upper part between the fingers' sides."""
+        half, turn = self.things["box"].half, self.bench.turn_of("box")
+        yaw = grip_yaw(turn, False)
+        level = self.at("box") + (0.0, 0.0, half[2] - 0.036 + up)
+        across = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+        away = half[1] + SIDEWAYS_M + gap
+        return {side: self.pose(level + SIGN[side] * away * across, yaw, 1.4) for side in SIDES}
+
+    def to(self, poses: dict[str, HandPose], pace: float = 1.0) -> Script:
+        """Both hands at once."""
+        yield from both(*(self.hands.move(side, poses[side], pace) for side in SIDES))
+
+    def shift(self, by: np.ndarray, pace: float = 0.6) -> Script:
+        """Both hands by the same way."""
+        yield from self.to({s: replace(self.hands.pose[s], xyz=self.hands.pose[s].xyz + by) for s in SIDES}, pace)
+
+    def squeeze(self) -> Script:
+        """Press from both sides within half a second."""
+        poses = self.beside(0.0)
+        inwards = {side: -SIGN[side] * poses[side].rotation()[:, 1] for side in SIDES}
+        yield from self.to(poses, 0.5)
+        for tick in range(1, 26):
+            for side in SIDES:
+                self.hands.force[side] = inwards[side] * self.force * tick / 25
+            yield
+
+    def let_go(self) -> Script:
+        """Hands apart and up."""
+        for side in SIDES:
+            self.hands.force[side] = np.zeros(3)
+        yield from self.hands.wait(0.1)
+        yield from self.to(self.beside(0.06), 0.7)
+        yield from self.shift(np.array([0.0, 0.0, 0.14]), 1.0)
+
+    def is_held(self) -> bool:
+        return self.bench.held_by("box") >= set(SIDES)
+
+    def script(self) -> Script:
+        words, mat = self.words["box"], self.words["mat"]
+        self.force = 14.0 + 14.0 * self.things["box"].mass
+        for side in SIDES:
+            self.hands.opening[side] = 0.5
+        for attempt in range(ATTEMPTS):
+            self.say(f"Reach for the {words} with both hands" + (" again" if attempt else ""), "Reach")
+            if any(self.out_of_reach(side, pose) for side, pose in self.beside(0.05).items()):
+                raise Slip("the box is out of reach")
+            yield from self.to(self.beside(0.07, 0.12))
+            yield from self.to(self.beside(0.05), 0.8)
+            self.say(f"Grip the {words} between both hands", "Grasp")
+            yield from self.squeeze()
+            self.say(f"Lift the {words}", "Lift")
+            yield from self.shift(np.array([0.0, 0.0, 0.10]))
+            if self.is_held() and self.at("box")[2] > self.table_z + self.things["box"].half[2] + 0.05:
+                break
+            yield from self.let_go()
+        else:
+            raise Slip("the box was not lifted")
+        self.say(f"Carry the {words} over the {mat}", "Carry")
+        for pace in (0.6, 0.4):
+            yield from self.shift(np.array([*(np.array(self.goal) - self.at("box")[:2]), 0.0]), pace)
+        if not self.is_held():
+            raise Slip("the box was lost")
+        self.say(f"Put the {words} on the {mat}", "Place")
+        drop = self.table_z + self.things["box"].half[2] + 0.002 - self.at("box")[2]
+        yield from self.shift(np.array([0.0, 0.0, drop]), 0.5)
+        yield from self.let_go()
+        self.say("Move both arms back", "Retreat")
+        yield from both(self.hands.go_home("left"), self.hands.go_home("right"))
+
+    def is_done(self) -> bool:
+        away = np.linalg.norm(self.at("box")[:2] - np.array(self.goal))
+        upright = self.bench.turn_of("box")[2, 2] > 0.98
+        return bool(away < 0.035 and upright and self.is_still("box"))
+
+
+class Push(Work):
+    """A heavy flat thing onto a mat, pushed from behind by both hands."""
+
+    name, task = "push", 7003
+
+    def furnish(self) -> str:
+        x, y = self.spot((0.42, 0.45, -0.08, 0.08), 0.16)
+        thing = self.add("slab", str(self.rng.choice(self.store.slabs)), (x, y), float(self.rng.uniform(-0.12, 0.12)))
+        self.goal = (x + float(self.rng.uniform(0.10, 0.14)), y)
+        self._taken.append((*self.goal, 0.16))
+        self.add_mat("mat", (thing.half[0] + 0.03, thing.half[1] + 0.03), self.goal)
+        return f"Push the {self.words['slab']} forward onto the {self.words['mat']} with both hands"
+
+    def behind(self, gap: float, up: float = 0.0) -> dict[str, HandPose]:
+        """Fists behind the near side, apart."""
+        half, turn = self.things["slab"].half, self.bench.turn_of("slab")
+        yaw = grip_yaw(turn, False)
+        ahead, left = np.array([np.cos(yaw), np.sin(yaw), 0.0]), np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+        middle = self.at("slab") - (half[0] + 0.014 + gap) * ahead
+        middle[2] = self.table_z + 0.05 + up
+        return {side: self.pose(middle + SIGN[side] * 0.6 * half[1] * left, yaw) for side in SIDES}
+
+    def to(self, poses: dict[str, HandPose], pace: float = 1.0) -> Script:
+        yield from both(*(self.hands.move(side, poses[side], pace) for side in SIDES))
+
+    def script(self) -> Script:
+        words = self.words["slab"]
+        for side in SIDES:
+            self.hands.opening[side] = 0.0
+        for attempt in range(ATTEMPTS):
+            self.say(f"Bring both hands behind the {words}" + (" again" if attempt else ""), "Reach")
+            yield from self.to(self.behind(0.035, 0.12))
+            yield from self.to(self.behind(0.03), 0.8)
+            self.say(f"Push the {words} forward onto the {self.words['mat']}", "Push")
+            yield from self.push()
+            yield from self.to({s: replace(p, xyz=p.xyz - (0.03, 0.0, 0.0)) for s, p in self.hands.pose.items()})
+            if self.goal[0] - self.at("slab")[0] < 0.02:
+                break
+        self.say("Move both arms back", "Retreat")
+        high = {s: replace(p, xyz=p.xyz + (0.0, 0.0, 0.12)) for s, p in self.hands.pose.items()}
+        yield from self.to(high)
+        yield from both(self.hands.go_home("left"), self.hands.go_home("right"))
+
+    def push(self) -> Script:
+        """Forward until the goal is reached; the hand on the side that lags goes further."""
+        speed = 0.10 * self.style.speed_mps / 0.4
+        for _ in range(round(6.0 / TICK_S)):
+            if self.at("slab")[0] > self.goal[0] - 0.004:
+                return
+            yaw = grip_yaw(self.bench.turn_of("slab"), False)
+            for side in SIDES:
+                pace = speed * (1.0 + np.clip(SIGN[side] * 5.0 * yaw, -0.6, 0.6))
+                step = np.array([pace * TICK_S, 0.0, 0.0])
+                self.hands.pose[side] = replace(self.hands.pose[side], xyz=self.hands.pose[side].xyz + step)
+            yield
+
+    def is_done(self) -> bool:
+        return self.is_within("slab", "mat", (0.035, 0.035)) and self.is_still("slab")
+
+
+class HandOver(Work):
+    """A long thing from one hand to the other, and onto a mat."""
+
+    name, task = "hand-over", 7004
+
+    def furnish(self) -> str:
+        xy = self.spot(self.mirrored((0.42, 0.50, 0.17, 0.24), self.side), 0.14)
+        self.add("bar", str(self.rng.choice(self.store.bars)), xy, float(self.rng.uniform(-0.3, 0.3)))
+        self.goal = self.spot(self.mirrored((0.42, 0.50, 0.18, 0.28), OTHER[self.side]), 0.15)
+        self.add_mat("mat", (0.06, 0.13), self.goal)
+        self.givers: set[str] = set()
+        words, other = self.words["bar"], OTHER[self.side]
+        return f"Pass the {words} to the {other} hand and lay it on the {self.words['mat']}"
+
+    def watch(self) -> None:
+        if self.at("bar")[2] > self.table_z + 0.08:
+            self.givers |= self.bench.held_by("bar")
+
+    def script(self) -> Script:
+        giver, taker, words = self.side, OTHER[self.side], self.words["bar"]
+        outer = 0.062 * SIGN[giver]
+        yield from self.pick(giver, "bar", outer)
+        self.say(f"Bring the {words} before the {taker} hand", "Carry")
+        middle = (0.45, 0.0, self.table_z + 0.19)
+        yield from self.carry(giver, "bar", middle, 0.0)
+        self.say(f"Take the {words} with the {taker} gripper", "Handover")
+        for _ in range(ATTEMPTS):
+            goal = self.grasp_pose(taker, "bar", -outer)
+            goal = replace(goal, xyz=np.array([*goal.xyz[:2], self.hands.pose[giver].xyz[2]]))
+            yield from self.hands.move(taker, replace(goal, xyz=goal.xyz + (0.0, 0.0, 0.09)))
+            yield from self.hands.move(taker, goal, 0.7)
+            yield from self.hands.grip(taker, 0.0)
+            if self.hands.holds(taker, "bar"):
+                break
+            yield from self.hands.grip(taker, 1.0)
+        self.require_held(taker, "bar")
+        self.say(f"Let go of the {words} with the {giver} gripper", "Release")
+        yield from self.hands.grip(giver, 0.9)
+        yield from self.hands.shift(giver, (0.0, 0.0, 0.10))
+        self.require_held(taker, "bar")
+        yield from both(self.hands.go_home(giver), self.lay(taker))
+        yield from self.rest(taker)
+
+    def lay(self, taker: str) -> Script:
+        """Onto the mat."""
+        self.say(f"Lay the {self.words['bar']} on the {self.words['mat']}", "Place")
+        yield from self.carry(taker, "bar", (*self.goal, self.table_z + 0.12))
+        yield from self.set_down(taker, "bar", self.table_z)
+
+    def is_done(self) -> bool:
+        return self.givers >= set(SIDES) and self.is_within("bar", "mat", (0.05, 0.06)) and self.is_still("bar")
+
+
+class Stack(Work):
+    """One hand brings the lower block to the middle, the other puts the upper one on it."""
+
+    name, task = "stack", 7005
+
+    def furnish(self) -> str:
+        noun = str(self.rng.choice([n for n in self.store.things if n in ("block", "brick")]))
+        for name, side in (("lower", self.side), ("upper", OTHER[self.side])):
+            xy = self.spot(self.mirrored(SIDE_AREA, side), 0.05)
+            self.add(name, noun, xy, float(self.rng.uniform(-0.7, 0.7)))
+        self.goal = (float(self.rng.uniform(0.44, 0.50)), float(self.rng.uniform(-0.02, 0.02)))
+        self._taken.append((*self.goal, 0.08))
+        return f"Put the {self.words['lower']} in the middle and stack the {self.words['upper']} on it"
+
+    def script(self) -> Script:
+        first, second, low, up = self.side, OTHER[self.side], self.words["lower"], self.words["upper"]
+        yield from self.pick(first, "lower")
+        self.say(f"Put the {low} in the middle of the table", "Place")
+        yield from self.carry(first, "lower", (*self.goal, self.table_z + 0.12), 0.0)
+        yield from self.set_down(first, "lower", self.table_z)
+        yield from both(self.hands.go_home(first), self.pick(second, "upper"))
+        self.say(f"Stack the {up} on the {low}", "Stack")
+        half = self.things["lower"].half[2]
+        base, turn = self.at("lower"), self.bench.turn_of("lower")
+        above = base + (0.0, 0.0, half + 0.03 + self.things["upper"].half[2])
+        yield from self.carry(second, "upper", above + (0.0, 0.0, 0.05), grip_yaw(turn, self.things["lower"].square))
+        yield from self.carry(second, "upper", above)
+        yield from self.set_down(second, "upper", base[2] + half)
+        yield from self.rest(second)
+
+    def is_done(self) -> bool:
+        lift = self.at("upper")[2] - self.at("lower")[2]
+        wanted = self.things["upper"].half[2] + self.things["lower"].half[2]
+        half = np.array(self.things["lower"].half) * 0.9
+        return abs(lift - wanted) < 0.005 and self.is_within("upper", "lower", half[:2]) and self.is_still("upper")
+
+
+class Drawer(Work):
+    """Open a drawer with one hand, put a thing into it with the other, close it."""
+
+    name, task = "drawer", 7006
+
+    def furnish(self) -> str:
+        self.at_xy = (float(self.rng.uniform(0.62, 0.65)), SIGN[self.side] * float(self.rng.uniform(0.0, 0.05)))
+        self._taken += [(*self.at_xy, 0.16), (self.at_xy[0] - 0.15, self.at_xy[1], 0.12)]
+        colour, knob = self.colour(), self.colour()
+        self.plan.add_drawer("chest", self.at_xy, self.paint("chest", colour), self.paint("handle", knob))
+        self.words["chest"] = f"{colour} chest"
+        xy = self.spot(self.mirrored((0.42, 0.52, 0.19, 0.32), OTHER[self.side]), 0.06)
+        self.add("thing", str(self.rng.choice(self.store.things)), xy, float(self.rng.uniform(-1.5, 1.5)))
+        return f"Put the {self.words['thing']} into the drawer of the {self.words['chest']}"
+
+    def handle(self, back: float) -> HandPose:
+        """The hand at the handle, pointing at the chest, a way before it."""
+        drawer = self.at("chest_drawer")
+        pose = self.pose(drawer - (DRAWER_HALF[0] + HANDLE_OUT_M, 0.0, 0.0), 0.0, 0.35)
+        return replace(pose, xyz=pose.xyz - (0.018 + back) * pose.rotation()[:, 0])
+
+    def script(self) -> Script:
+        puller, putter, words = self.side, OTHER[self.side], self.words["thing"]
+        self.hands.opening[puller] = 0.6
+        for _ in range(ATTEMPTS):
+            self.say(f"Reach for the handle with the {puller} gripper", "Reach")
+            yield from self.hands.move(puller, self.handle(0.10))
+            yield from self.hands.move(puller, self.handle(0.0), 0.6)
+            yield from self.hands.grip(puller, 0.0)
+            self.say(f"Pull the drawer of the {self.words['chest']} open", "Open")
+            yield from self.hands.shift(puller, (-DRAWER_TRAVEL_M + 0.004 + self.slide(), 0.0, 0.0), 0.5)
+            yield from self.hands.grip(puller, 0.6)
+            if self.slide() > 0.8 * DRAWER_TRAVEL_M:
+                break
+        else:
+            raise Slip("the drawer did not open")
+        back = replace(self.handle(0.09), xyz=self.handle(0.09).xyz)
+        yield from self.hands.move(puller, back)
+        yield from both(self.hands.go_home(puller), self.pick(putter, "thing"))
+        self.say(f"Put the {words} into the drawer", "Place")
+        inside = self.at("chest_drawer") + (0.052 - DRAWER_HALF[0], 0.0, 0.085 + self.things["thing"].half[2])
+        yield from self.carry(putter, "thing", inside + (0.0, 0.0, 0.05))
+        yield from self.carry(putter, "thing", inside)
+        yield from self.hands.grip(putter, 0.9)
+        yield from self.hands.shift(putter, (0.0, 0.0, 0.10))
+        yield from both(self.hands.go_home(putter), self.close(puller))
+
+    def close(self, puller: str) -> Script:
+        """Push the handle back with a fist."""
+        self.say(f"Push the drawer shut with the {puller} hand", "Close")
+        self.hands.opening[puller] = 0.0
+        yield from self.hands.move(puller, self.handle(0.08))
+        for _ in range(round(4.0 / TICK_S)):
+            if self.slide() < 0.004:
+                break
+            pose = self.hands.pose[puller]
+            self.hands.pose[puller] = replace(pose, xyz=pose.xyz + (0.12 * TICK_S, 0.0, 0.0))
+            yield
+        yield from self.hands.shift(puller, (-0.08, 0.0, 0.03))
+        yield from self.rest(puller)
+
+    def slide(self) -> float:
+        return self.bench.slide_of("chest_drawer")
+
+    def is_done(self) -> bool:
+        offset = self.at("thing") - self.at("chest_drawer")
+        inside = bool((np.abs(offset[:2]) < DRAWER_HALF[:2]).all() and abs(offset[2]) < 0.06)
+        return inside and self.slide() < 0.012 and self.is_still("thing")
+
+
+class Wipe(Work):
+    """A stain wiped off the table with a sponge."""
+
+    name, task = "wipe", 7007
+
+    def furnish(self) -> str:
+        middle = np.array(self.spot((0.44, 0.50, -0.06, 0.06), 0.11))
+        colour, self.spots = self.colour(), int(self.rng.integers(7, 13))
+        rgb = self.paint("stain", colour)
+        for index in range(self.spots):
+            xy = middle + self.rng.uniform((-0.05, -0.07), (0.05, 0.07))
+            self.plan.add_spot(f"spot_{index}", (float(xy[0]), float(xy[1])), float(self.rng.uniform(0.007, 0.014)), rgb)
+        self.middle, self.words["stain"] = middle, f"{colour} stain"
+        xy = self.spot(self.mirrored((0.42, 0.52, 0.20, 0.32), self.side), 0.06)
+        self.add("wiper", str(self.rng.choice(self.store.wipers)), xy, float(self.rng.uniform(-0.6, 0.6)))
+        self.back = xy
+        return f"Wipe the {self.words['stain']} off the table with the {self.words['wiper']}"
+
+    def watch(self) -> None:
+        """What the wiper covers while it lies on the table is gone."""
+        height = self.at("wiper")[2] - self.things["wiper"].half[2] - self.table_z
+        if height > 0.004:
+            return
+        turn, half = self.bench.turn_of("wiper"), self.things["wiper"].half
+        for index in self.left():
+            offset = turn.T @ (self.at(f"spot_{index}") - self.at("wiper"))
+            if abs(offset[0]) < half[0] and abs(offset[1]) < half[1] and "table" in self.bench.touching("wiper"):
+                self.bench.model.geom(f"spot_{index}").rgba[3] = 0.0
+
+    def left(self) -> list[int]:
+        """Spots that are still there."""
+        return [i for i in range(self.spots) if self.bench.model.geom(f"spot_{i}").rgba[3] > 0.0]
+
+    def script(self) -> Script:
+        side, words = self.side, self.words["wiper"]
+        yield from self.pick(side, "wiper")
+        low = self.table_z + self.things["wiper"].half[2]
+        for attempt in range(ATTEMPTS):
+            self.say(f"Wipe the {self.words['stain']}" + (" again" if attempt else ""), "Wipe")
+            lanes = self.middle[1] + np.array([-0.06, 0.0, 0.06]) * SIGN[side] * (-1.0) ** attempt
+            yield from self.carry(side, "wiper", (self.middle[0] - 0.05, lanes[0], low + 0.05), 0.0)
+            yield from self.hands.shift(side, (0.0, 0.0, low + 0.001 - self.at("wiper")[2]), 0.6)
+            self.hands.force[side] = np.array([0.0, 0.0, -6.0])
+            for lane in lanes:
+                for x in (0.065, -0.065, 0.065):
+                    goal = np.array([self.middle[0] + x, lane])
+                    by = goal - self.at("wiper")[:2]
+                    yield from self.hands.shift(side, (by[0], by[1], 0.0), 0.8)
+                    self.require_held(side, "wiper")
+            self.hands.force[side] = np.zeros(3)
+            yield from self.hands.shift(side, (0.0, 0.0, 0.06))
+            if not self.left():
+                break
+        self.say(f"Put the {words} back", "Place")
+        yield from self.carry(side, "wiper", (*self.back, self.table_z + 0.10))
+        yield from self.set_down(side, "wiper", self.table_z)
+        yield from self.rest(side)
+
+    def is_done(self) -> bool:
+        return not self.left() and self.is_still("wiper")
+
+
+WORKS: tuple[type[Work], ...] = (PickPlace, LiftBox, Push, HandOver, Stack, Drawer, Wipe)
+"""clip i shows work i modulo their number"""
