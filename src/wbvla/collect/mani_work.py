@@ -20,7 +20,7 @@ TIP_M, PALM_M = 0.042, 0.042
 """grasp point to finger tips, and to the palm [m]"""
 HOVER_M = 0.10
 """height from which a hand goes down to a thing [m]"""
-CLUMSY = 0.2
+CLUMSY = 0.15
 """share of grasps whose first aim is off, so that a recovery is shown [-]"""
 SIGN = {"left": 1.0, "right": -1.0}
 OTHER = {"left": "right", "right": "left"}
@@ -130,6 +130,10 @@ class Work(ABC):
         self.things[name], self.words[name] = thing, f"{colour} {thing.kind}"
         return thing
 
+    def flat(self) -> str:
+        """Noun of a thing that stacks, and that a drawer can close over."""
+        return str(self.rng.choice([noun for noun in self.store.things if noun in ("block", "brick")]))
+
     def add_container(self, name: str, area: Area) -> None:
         """A tray or the like."""
         noun = str(self.rng.choice(list(self.store.containers)))
@@ -199,8 +203,7 @@ class Work(ABC):
             if self.out_of_reach(side, goal):
                 raise Slip(f"the {name} is out of reach")
             if attempt == 0 and self.rng.random() < CLUMSY:
-                off = self.rng.uniform(0.045, 0.06) * self.rng.choice([-1.0, 1.0])
-                goal = replace(goal, xyz=goal.xyz + off * goal.rotation()[:, 1])
+                goal = replace(goal, xyz=goal.xyz + self._miss(name, along))
             yield from self.travel(side, replace(goal, xyz=goal.xyz + (0.0, 0.0, HOVER_M)))
             yield from self.hands.move(side, goal, 0.8)
             self.say(f"Grasp the {words} with the {side} gripper", "Grasp")
@@ -213,6 +216,12 @@ class Work(ABC):
             yield from self.hands.grip(side, 1.0)
             yield from self.hands.shift(side, (0.0, 0.0, HOVER_M))
         raise Slip(f"the {name} was not grasped")
+
+    def _miss(self, name: str, along: float) -> Float[np.ndarray, "3"]:
+        """A way beyond the end of a thing, where the fingers close on nothing [m]."""
+        sign = float(np.sign(along)) or float(self.rng.choice([-1.0, 1.0]))
+        beyond = self.things[name].half[1] - abs(along) + self.rng.uniform(0.03, 0.045)
+        return sign * beyond * self.bench.turn_of(name)[:, 1]
 
     def out_of_reach(self, side: str, goal: HandPose) -> bool:
         """Whether a hand cannot go there."""

@@ -217,8 +217,8 @@ class HandOver(Work):
         yield from self.carry(giver, "bar", middle, 0.0)
         self.say(f"Take the {words} with the {taker} gripper", "Handover")
         for _ in range(ATTEMPTS):
-            goal = self.grasp_pose(taker, "bar", -outer)
-            goal = replace(goal, xyz=np.array([*goal.xyz[:2], self.hands.pose[giver].xyz[2]]))
+            end = self.at("bar") - outer * self.bench.turn_of("bar")[:, 1]
+            goal = self.pose(end + (0.0, 0.0, 0.022), grip_yaw(self.bench.turn_of("bar"), False))
             yield from self.hands.move(taker, replace(goal, xyz=goal.xyz + (0.0, 0.0, 0.09)))
             yield from self.hands.move(taker, goal, 0.7)
             yield from self.hands.grip(taker, 0.0)
@@ -249,7 +249,7 @@ class Stack(Work):
     name, task = "stack", 7005
 
     def furnish(self) -> str:
-        noun = str(self.rng.choice([n for n in self.store.things if n in ("block", "brick")]))
+        noun = self.flat()
         for name, side in (("lower", self.side), ("upper", OTHER[self.side])):
             xy = self.spot(self.mirrored(SIDE_AREA, side), 0.05)
             self.add(name, noun, xy, float(self.rng.uniform(-0.7, 0.7)))
@@ -292,7 +292,7 @@ class Drawer(Work):
         self.plan.add_drawer("chest", self.at_xy, self.paint("chest", colour), self.paint("handle", knob))
         self.words["chest"] = f"{colour} chest"
         xy = self.spot(self.mirrored((0.42, 0.52, 0.19, 0.32), OTHER[self.side]), 0.06)
-        self.add("thing", str(self.rng.choice(self.store.things)), xy, float(self.rng.uniform(-1.5, 1.5)))
+        self.add("thing", self.flat(), xy, float(self.rng.uniform(-1.5, 1.5)))
         return f"Put the {self.words['thing']} into the drawer of the {self.words['chest']}"
 
     def handle(self, back: float) -> HandPose:

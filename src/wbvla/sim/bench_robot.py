@@ -227,16 +227,16 @@ def _add_arm(model: mujoco.MjSpec, base: mujoco.MjsBody, side: str, sign: float)
         drive.trntype = mujoco.mjtTrn.mjTRN_JOINT
         drive.set_to_position(kp=joint.kp, kv=joint.kd)
         drive.forcerange = (-joint.effort, joint.effort)
-    # Beside the wrist, where the hand does not hide what it holds.
-    wrist = body.add_camera(name=f"{side}_hand", pos=(-0.075, 0.0, -0.045), fovy=WRIST_FOVY)
-    wrist.quat = _look((0.42, 0.0, -1.0))
+    # On the outer side of the wrist, where both fingers and what they hold are in view.
+    wrist = body.add_camera(name=f"{side}_hand", pos=(0.0, sign * 0.08, -0.05), fovy=WRIST_FOVY)
+    wrist.quat = _look((0.0, -sign * 0.55, -1.0))
     wrist.resolution = (640, 480)
 
 
 def _look(along: tuple[float, float, float]) -> Float[np.ndarray, "4"]:
-    """Orientation of a camera that looks along a direction, the y-axis to its left."""
+    """Orientation of a camera that looks along a direction, the x-axis upwards in its picture."""
     back = -np.array(along) / np.linalg.norm(along)
-    right = np.array([0.0, -1.0, 0.0])
+    right = np.cross((1.0, 0.0, 0.0), back)
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], axis=1).flatten())
     return quat
@@ -264,7 +264,7 @@ def _colliders() -> list[ShapeFacts]:
 
 def _arm_shells(side: str) -> tuple[ShapeFacts, ...]:
     upper, fore, wrist = (f"{side}_{name}_link" for name in ("shoulder_yaw", "forearm_roll", "wrist_roll"))
-    across = (pi / 2, 0.0, 0.0)
+    across, sign = (pi / 2, 0.0, 0.0), 1.0 if side == "left" else -1.0
     return (
         ShapeFacts(link=f"{side}_shoulder_roll_link", kind="sphere", size=(0.066,), colour="joint"),
         ShapeFacts(link=upper, kind="capsule", size=(0.048, 0.10), xyz=(0.0, 0.0, -0.17), colour="shell"),
@@ -273,5 +273,5 @@ def _arm_shells(side: str) -> tuple[ShapeFacts, ...]:
         ShapeFacts(link=fore, kind="cylinder", size=(0.043, 0.02), xyz=(0.0, 0.0, -0.2), colour="accent"),
         ShapeFacts(link=f"{side}_wrist_pitch_link", kind="cylinder", size=(0.036, 0.038), rpy=across, colour="joint"),
         ShapeFacts(link=wrist, kind="cylinder", size=(0.034, 0.032), xyz=(0.0, 0.0, -0.045), colour="shell"),
-        ShapeFacts(link=wrist, kind="box", size=(0.012, 0.02, 0.012), xyz=(-0.062, 0.0, -0.04), colour="visor"),
+        ShapeFacts(link=wrist, kind="box", size=(0.012, 0.012, 0.012), xyz=(0.0, sign * 0.062, -0.04), colour="visor"),
     )

@@ -19,6 +19,8 @@ from wbvla.data.words import Segment
 
 FPS = 30.0
 DEPTH_CAMERA = "head"
+SOURCE = "source.json"
+"""where another robot was recorded in this layout: its name, licence, units and frames instead of AgiBot's"""
 MAX_CALIBRATION = 4096
 """a camera's file of parameters beyond this is not kept with the episode [bytes]"""
 
@@ -79,12 +81,17 @@ class AgibotWorld:
         )
 
     def facts(self, src: Path, config: ImportConfig) -> dict[str, Any]:
-        """Units and frames as the source's card has them."""
+        """Units and frames as the source's card has them; who records in this layout tells its own in source.json."""
+        told = read_json(within(src, SOURCE)) if (src / SOURCE).is_file() else {}
+        if not isinstance(told, dict):
+            raise DataError(f"{SOURCE} is no description of a source")
+        named = {key: told[key] for key in ("robot", "licence", "units", "frames", "clock", "joint_names") if key in told}
         return {
             "robot": "agibot_a2d",
             "units": {"angle": "rad", "length": "m", "time": "s", "state gripper": "mm", "action gripper": "0..1"},
             "frames": {"end": "as the source: quaternion x y z w", ACTION_GIVEN: "1 where the source told an action"},
             "clock": "the robot's /timestamp; cameras have no stamps of their own",
+            **named,
         }
 
 

@@ -103,7 +103,9 @@ class _Import:
     def __init__(self, format: str, importer: Importer, src: Path, dst: Path, config: ImportConfig, show: Show) -> None:
         self._format, self._importer, self._src, self._dst = format, importer, src, dst
         self._config, self._show = config, show
-        self._facts = importer.facts(src, config)
+        facts = importer.facts(src, config)
+        self._licence = str(facts.get("licence", importer.licence))
+        self._facts = {key: value for key, value in facts.items() if key != "licence"}
         self._rejected: dict[str, str] = {}
         self._writer: DatasetWriter | None = None
         self._done, self._total = 0, 1
@@ -245,7 +247,7 @@ class _Import:
     def _identity(self) -> dict[str, Any]:
         """What must be the same for two calls to fill one dataset."""
         options = {k: v for k, v in plain(self._config).items() if k not in FREE_CHOICE}
-        importer = {"importer_version": self._importer.version, "licence": self._importer.licence}
+        importer = {"importer_version": self._importer.version, "licence": self._licence}
         return {"format": self._format, **importer, "options": json.loads(json.dumps(options))}
 
     def _committed(self) -> set[str]:
@@ -263,7 +265,7 @@ class _Import:
         report = ImportReport(
             format=self._format,
             importer_version=self._importer.version,
-            licence=self._importer.licence,
+            licence=self._licence,
             source=str(self._src),
             episodes=len(notes),
             frames=info.total_frames if info else 0,
