@@ -1,4 +1,4 @@
-"""`wbvla record expert|egovideo|realsense|sim`: collect episodes into a dataset, resumable, with counts."""
+"""`wbvla record expert|egovideo|manipulation|realsense|sim`: collect episodes, resumable, with counts."""
 
 import os
 from collections.abc import Callable
@@ -8,14 +8,15 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from wbvla.cli.bar import with_bar
 from wbvla.cli.record_film import Film, film
+from wbvla.cli.record_manipulation import Manipulation, record_work
 from wbvla.cli.record_sim import Sim, film_sim
 from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
 from wbvla.collect.record import RecordConfig, Tally, record_expert
 
-__all__ = ["main", "record_expert"]
+__all__ = ["main", "record_expert", "with_bar"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +54,8 @@ Options = (
     | Annotated[Egovideo, tyro.conf.subcommand("egovideo")]
     | Annotated[Film, tyro.conf.subcommand("realsense")]
     | Annotated[Sim, tyro.conf.subcommand("sim")]
+    | Annotated[Manipulation, tyro.conf.subcommand("manipulation")]
 )
-
-
-def with_bar(work: Callable[[Callable[[float, float, str], None]], None], console: Console, what: str) -> None:
-    """Run `work`, which reports done, total and a note."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
-    ends = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, *ends, console=console) as progress:
-        row = progress.add_task(what, total=1, note="")
-        work(lambda done, total, note: progress.update(row, completed=done, total=total, note=note))
 
 
 def main(argv: list[str]) -> int:
@@ -70,6 +63,8 @@ def main(argv: list[str]) -> int:
     options, console = tyro.cli(Options, args=argv, prog="wbvla record"), Console(soft_wrap=True)
     if isinstance(options, Film):
         return film(options, console)
+    if isinstance(options, Manipulation):
+        return record_work(options, console)
     if isinstance(options, Sim):
         with_bar(lambda show: film_sim(options, show), console, "clips")
         return 0

@@ -137,7 +137,7 @@ def bar(rng: Rng) -> Thing:
     """A long bar with darker ends."""
     y = float(rng.uniform(0.095, 0.115))
     ends = tuple(
-        Part(kind="box", size=(0.0145, 0.012, 0.0145), xyz=(0.0, s * (y - 0.012), 0), shade=0.6, meets=False)
+        Part(kind="box", size=(0.0145, 0.012, 0.0145), xyz=(0.0, s * (y - 0.012), 0.0), shade=0.6, meets=False)
         for s in (1, -1)
     )
     parts = (Part(kind="box", size=(0.014, y, 0.014)), *ends)
@@ -183,7 +183,13 @@ def case(rng: Rng) -> Thing:
     """A checked case with corners."""
     x, y, z = (float(v) for v in rng.uniform((0.07, 0.085, 0.055), (0.095, 0.12, 0.075)))
     corners = tuple(
-        Part(kind="box", size=(0.012, y + 0.001, 0.012), xyz=(i * (x - 0.011), 0, k * (z - 0.011)), meets=False, shade=0.4)
+        Part(
+            kind="box",
+            size=(0.012, y + 0.001, 0.012),
+            xyz=(i * (x - 0.011), 0.0, k * (z - 0.011)),
+            meets=False,
+            shade=0.4,
+        )
         for i in (1, -1)
         for k in (1, -1)
     )
@@ -195,11 +201,14 @@ def crate(rng: Rng) -> Thing:
     """A low crate with slats."""
     x, y, z = (float(v) for v in rng.uniform((0.06, 0.10, 0.028), (0.085, 0.14, 0.038)))
     slats = tuple(
-        Part(kind="box", size=(x + 0.001, 0.012, z + 0.001), xyz=(0, s * y * 0.5, 0), shade=0.7, meets=False)
+        Part(kind="box", size=(x + 0.001, 0.012, z + 0.001), xyz=(0.0, s * y * 0.5, 0.0), shade=0.7, meets=False)
         for s in (-1, 0, 1)
     )
     return Thing(
-        kind="crate", parts=(Part(kind="box", size=(x, y, z)), *slats), half=(x, y, z), mass=float(rng.uniform(0.6, 1.2))
+        kind="crate",
+        parts=(Part(kind="box", size=(x, y, z)), *slats),
+        half=(x, y, z),
+        mass=float(rng.uniform(0.6, 1.2)),
     )
 
 

@@ -155,7 +155,12 @@ def _clip_of(
         failed=failed,
         rows=film.rows,
         cameras=_cameras(work.bench, config),
-        truth={**poses, "qpos": np.array(film.qpos), "attempt": np.array(len(failed)), "table_z": np.array(work.table_z)},
+        truth={
+            **poses,
+            "qpos": np.array(film.qpos),
+            "attempt": np.array(len(failed)),
+            "table_z": np.array(work.table_z),
+        },
     )
 
 

@@ -138,10 +138,10 @@ class Hands:
         self.bench, self.style, self.rng = bench, style, rng
         self.ik = shared_ik()
         self.ik.reset()
-        self.pose = {side: _pose_of(*self.ik.palm(side)) for side in SIDES}
+        self.pose: dict[str, HandPose] = {side: _pose_of(*self.ik.palm(side)) for side in SIDES}
         self.home = dict(self.pose)
-        self.opening = dict.fromkeys(SIDES, 1.0)
-        self.force = {side: np.zeros(3) for side in SIDES}
+        self.opening: dict[str, float] = dict.fromkeys(SIDES, 1.0)
+        self.force: dict[str, np.ndarray] = {side: np.zeros(3) for side in SIDES}
         self._stray = np.zeros((2, 3))
         self._flow = np.zeros((2, 3))
         self.target = self.ik.q
@@ -202,7 +202,7 @@ class Hands:
 
     def holds(self, side: str, name: str) -> bool:
         """Whether a gripper has a thing between its fingers."""
-        return self.bench.gap_m[SIDES.index(side)] > 0.008 and side in self.bench.held_by(name)
+        return bool(self.bench.gap_m[SIDES.index(side)] > 0.008) and side in self.bench.held_by(name)
 
 
 def both(first: Script, second: Script) -> Script:

@@ -1,4 +1,4 @@
-"""Writes recorded work in AgiBot World's layout: task_info/, observations/, proprio_stats/, parameters/, and truth/ beside.
+"""Writes recorded work in AgiBot World's layout (task_info, observations, proprio_stats, parameters), truth/ beside it.
 
 What differs from AgiBot's a2d: arms are named by `sim/bench_robot.py`, head and waist do not move and there is no base
 (their sets are empty, as the format has it), rows follow at the recording's rate (told by /timestamp), poses of the
@@ -140,7 +140,7 @@ class ClipWriter:
         _write_h5(self._part("proprio_stats") / "proprio_stats.h5", clip.rows.sets(self._fps))
         for name, document in clip.cameras.items():
             _write(self._part("parameters") / "camera" / f"{name}.json", document)
-        np.savez(self._part("truth") / "world.npz", **clip.truth)
+        np.savez(self._part("truth") / "world.npz", allow_pickle=False, **clip.truth)
         facts = {"clip": clip.number, "length": clip.length, "failed": list(clip.failed), "told": clip.told()}
         _write(self._part("truth") / CLIP, facts)
         for path in sorted(self._folder.rglob("*")):
@@ -246,7 +246,9 @@ def _write_h5(path: Path, sets: Mapping[str, np.ndarray]) -> None:
     try:
         import h5py
     except ModuleNotFoundError as error:
-        raise ConfigError("HDF5 is written by h5py, which is not installed; run `pip install 'wbvla[collect]'`") from error
+        raise ConfigError(
+            "HDF5 is written by h5py, which is not installed; run `pip install 'wbvla[collect]'`"
+        ) from error
     with h5py.File(path, "w", track_order=False) as file:
         for name in sorted(sets):
             file.create_dataset(name, data=sets[name], track_times=False)

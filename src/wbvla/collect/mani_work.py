@@ -77,7 +77,8 @@ class Work(ABC):
         """Whether the world is as the instruction wants it."""
 
     def watch(self) -> None:
-        """Called at every tick."""
+        """Called at every tick, for what a piece of work has to notice on the way."""
+        return
 
     @property
     def scene_text(self) -> str:
@@ -204,7 +205,7 @@ class Work(ABC):
                 raise Slip(f"the {name} is out of reach")
             if attempt == 0 and self.rng.random() < CLUMSY:
                 goal = replace(goal, xyz=goal.xyz + self._miss(name, along))
-            yield from self.travel(side, replace(goal, xyz=goal.xyz + (0.0, 0.0, HOVER_M)))
+            yield from self.travel(side, replace(goal, xyz=goal.xyz + np.array((0.0, 0.0, HOVER_M))))
             yield from self.hands.move(side, goal, 0.8)
             self.say(f"Grasp the {words} with the {side} gripper", "Grasp")
             yield from self.hands.grip(side, 0.0)
@@ -244,7 +245,9 @@ class Work(ABC):
 
     def set_down(self, side: str, name: str, bottom: float) -> Script:
         """Lower what a hand holds onto a height, let go and rise."""
-        yield from self.hands.shift(side, (0, 0, bottom + self.things[name].half[2] + 0.002 - self.at(name)[2]), 0.6)
+        yield from self.hands.shift(
+            side, (0.0, 0.0, bottom + self.things[name].half[2] + 0.002 - self.at(name)[2]), 0.6
+        )
         yield from self.hands.grip(side, 0.9)
         yield from self.hands.shift(side, (0.0, 0.0, 0.12))
 
@@ -257,7 +260,7 @@ class Work(ABC):
 
     def is_still(self, name: str) -> bool:
         """Whether a thing rests and nobody touches it."""
-        return self.bench.speed_of(name) < 0.03 and not self.bench.held_by(name)
+        return bool(self.bench.speed_of(name) < 0.03 and not self.bench.held_by(name))
 
     def is_within(self, name: str, place: str, half: Sequence[float] | np.ndarray) -> bool:
         """Whether a thing's middle is over a place of half sizes in the place's own axes."""

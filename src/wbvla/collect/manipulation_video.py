@@ -12,7 +12,7 @@ import shutil
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -139,7 +139,7 @@ def _introduce(config: ManipulationVideoConfig, folder: Path) -> None:
         write_json(path, source)
 
 
-def _clips(config: ManipulationVideoConfig, making: Path, first: int) -> Iterator[Path]:
+def _clips(config: ManipulationVideoConfig, making: Path, first: int) -> Generator[Path, None, None]:
     """Folders of finished clips in order, from one on, without end."""
     numbers, clip = itertools.count(first), config.of_clip()
     if config.processes <= 1:

@@ -17,7 +17,7 @@ from wbvla.sim.contact import LIMB
 from wbvla.sim.gripper import add_gripper
 from wbvla.sim.mjcf import camera_quat
 
-SIDES = ("left", "right")
+SIDES: tuple[str, str] = ("left", "right")
 ROBOT = "bench_two_arm"
 SHOULDER_XYZ = (0.0, 0.19, 1.17)
 """of the left arm; y mirrors for the right [m]"""
@@ -160,7 +160,9 @@ TORSO = (
     ShapeFacts(link="bench", kind="cylinder", size=(0.055, 0.40), xyz=(-0.08, 0.0, 0.44), colour="panel"),
     ShapeFacts(link="bench", kind="box", size=(0.075, 0.12, 0.20), xyz=(-0.07, 0.0, 1.02), colour="shell"),
     ShapeFacts(link="bench", kind="box", size=(0.004, 0.07, 0.05), xyz=(0.007, 0.0, 1.06), colour="accent"),
-    ShapeFacts(link="bench", kind="capsule", size=(0.06, 0.14), xyz=(-0.01, 0, 1.17), rpy=(pi / 2, 0, 0), colour="joint"),
+    ShapeFacts(
+        link="bench", kind="capsule", size=(0.06, 0.14), xyz=(-0.01, 0.0, 1.17), rpy=(pi / 2, 0.0, 0.0), colour="joint"
+    ),
     ShapeFacts(link="bench", kind="cylinder", size=(0.035, 0.08), xyz=(-0.05, 0.0, 1.30), colour="joint"),
     ShapeFacts(link="bench", kind="box", size=(0.07, 0.085, 0.06), xyz=(0.01, 0.0, 1.46), colour="shell"),
     ShapeFacts(link="bench", kind="box", size=(0.004, 0.07, 0.035), xyz=(0.082, 0.0, 1.465), colour="visor"),
@@ -189,7 +191,7 @@ def hand_facts(side: str) -> HandFacts:
 
 
 def build_bench_robot(visuals: bool = True) -> mujoco.MjSpec:
-    """The robot alone, with its drives, grippers and cameras `head`, `left_hand`, `right_hand`; the floor is at z = 0."""
+    """The robot alone, with its drives, grippers and cameras `head`, `left_hand`, `right_hand`; floor at z = 0."""
     model = mujoco.MjSpec()
     model.modelname = ROBOT
     model.compiler.degree = False

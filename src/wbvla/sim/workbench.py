@@ -1,4 +1,4 @@
-"""A table before the two-armed robot, in a room: things with few collision shapes, containers, mats, a chest with a drawer."""
+"""A table before the two-armed robot, in a room: simple things, containers, mats, stains, a chest with a drawer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,10 @@ from jaxtyping import Float
 
 from wbvla.core.errors import RobotError
 from wbvla.core.rotation import quat_from_rpy
-from wbvla.sim.appearance import COLLISION_GROUP
 from wbvla.sim.bench_robot import ARM_JOINTS, SIDES, build_bench_robot, gains, hand_facts
 from wbvla.sim.contact import FIXED, FREE, NOTHING, ContactKind
 from wbvla.sim.gripper import FIRM, actuator_name, finger_travel
-from wbvla.sim.mjcf import camera_quat, joint_addresses
+from wbvla.sim.mjcf import joint_addresses
 from wbvla.sim.scene import DIVERGED, RoomConfig, Vector, add_room
 from wbvla.sim.texture import add_surface, add_wrap, surface
 
@@ -125,7 +124,7 @@ class Workbench:
         head.quat = turned
         for lamp in self.scene.lights:
             side, ahead = self.look.sun
-            lamp.dir = np.array(lamp.dir) + (ahead, side, 0.0)
+            lamp.dir = np.array(lamp.dir) + np.array((ahead, side, 0.0))
 
     def _table(self) -> None:
         look, half = self.look, (DEPTH_M / 2, self.look.table_width / 2, THICK_M / 2)
@@ -204,7 +203,9 @@ class Workbench:
         self._solid(chest, BOX, (x + wall, y + wall, wall / 2), (0, 0, roof), colour, FIXED)
         for side in (1, -1):
             middle = (lift + roof) / 2
-            self._solid(chest, BOX, (x + wall, wall / 2, (roof - lift) / 2), (0, side * (y + wall), middle), colour, FIXED)
+            self._solid(
+                chest, BOX, (x + wall, wall / 2, (roof - lift) / 2), (0, side * (y + wall), middle), colour, FIXED
+            )
         self._solid(chest, BOX, (wall / 2, y, (roof - lift) / 2), (x + wall, 0, (lift + roof) / 2), colour, FIXED)
         drawer = chest.add_body(name=f"{name}_drawer", pos=(0.0, 0.0, lift + 0.004 + z))
         drawer.add_joint(

@@ -85,7 +85,9 @@ class AgibotWorld:
         told = read_json(within(src, SOURCE)) if (src / SOURCE).is_file() else {}
         if not isinstance(told, dict):
             raise DataError(f"{SOURCE} is no description of a source")
-        named = {key: told[key] for key in ("robot", "licence", "units", "frames", "clock", "joint_names") if key in told}
+        named = {
+            key: told[key] for key in ("robot", "licence", "units", "frames", "clock", "joint_names") if key in told
+        }
         return {
             "robot": "agibot_a2d",
             "units": {"angle": "rad", "length": "m", "time": "s", "state gripper": "mm", "action gripper": "0..1"},
