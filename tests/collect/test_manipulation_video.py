@@ -1,4 +1,4 @@
-"""Manipulation video: done by contact, imported as AgiBot World, splits apart, the same after kills and by processes."""
+"""Manipulation video: done by contact, imported as AgiBot World, splits apart, the same after kills, by any process."""
 
 import dataclasses
 import json
@@ -97,7 +97,7 @@ def test_it_imports_as_agibot_world(recording: Path, tmp_path: Path) -> None:
     assert check(tmp_path / "d", deep=True) == []
     data = Dataset(tmp_path / "d")
     assert (data.robot, data.fps) == ("bench_two_arm", 10)
-    assert data.contract["joint_names"][0] == "left_shoulder_pitch"
+    assert data.contract["arm_joint_names"][0] == "left_shoulder_pitch"
     assert "observation.head" not in data.features
     told = json.loads((recording / "task_info/task_7001.json").read_text())[0]
     assert data.episodes[0].tasks == (f"{told['task_name']} | {told['init_scene_text']}",)

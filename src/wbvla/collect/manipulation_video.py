@@ -125,7 +125,7 @@ def _introduce(config: ManipulationVideoConfig, folder: Path) -> None:
         "robot": ROBOT,
         "licence": LICENCE,
         "clock": "simulated time",
-        "joint_names": list(ARM_JOINTS),
+        "arm_joint_names": list(ARM_JOINTS),
         "frames": {"end": "world, floor at z = 0; quaternion x y z w", "hand": "x along the fingers, z as they close"},
         "units": {"state gripper": "mm between the fingers", "action gripper": "0 open .. 1 closed"},
         "recording": plain(config.of_clip()),

@@ -86,7 +86,7 @@ class AgibotWorld:
         if not isinstance(told, dict):
             raise DataError(f"{SOURCE} is no description of a source")
         named = {
-            key: told[key] for key in ("robot", "licence", "units", "frames", "clock", "joint_names") if key in told
+            key: told[key] for key in ("robot", "licence", "units", "frames", "clock", "arm_joint_names") if key in told
         }
         return {
             "robot": "agibot_a2d",
