@@ -35,6 +35,8 @@ from wbvla.evaluate.statistics import exact_rate
 from wbvla.evaluate.trials import TEST_SEED
 from wbvla.robots.platforms import shipped_lmo
 from wbvla.sim.camera import RenderConfig, Renderer
+from wbvla.sim.person_contact import summarise_contact
+from wbvla.sim.tasks import tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, FILMS, KEPT = ROOT / "docs" / "results", ROOT / "docs" / "films", ROOT / "runs" / "expert_success"
@@ -159,6 +161,14 @@ def film_failures(options: Options, config: StageConfig, outcomes: Sequence[Outc
     return films
 
 
+def felt(outcome: Outcome) -> dict[str, Any]:
+    """Contact force on the person, where there is one [N]."""
+    contact = outcome.contact
+    if contact is None:
+        return {}
+    return {"person_max_n": round(contact.max_n, 2), "person_filtered_n": round(contact.filtered_n, 2)}
+
+
 def summary(options: Options, attempts: Sequence[Attempt]) -> dict[str, Any]:
     """The keys of the benchmark."""
     outcomes = [one.outcome for one in attempts]
@@ -178,12 +188,14 @@ def summary(options: Options, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "falls": failures.count(FELL) / len(outcomes),
         "mean_time_s": float(np.mean(done)) if done else None,
         "first_attempt": sum(o.success and o.attempts == 1 for o in outcomes) / len(outcomes),
+        "family": tasks.build(options.task).family,
+        "person_contact": summarise_contact([o.contact for o in outcomes if o.contact is not None]),
         "perturbation": options.perturbation,
         "sim_s_per_cpu_s": round(sum(o.duration_s for o in outcomes) / sum(one.cpu_s for one in attempts), 2),
         "first_seed": TEST_SEED,
         "lmo": open_artefact(lmo_folder(options), "lmo").digest[:16],
         "attempts": [
-            {"seed": o.seed, "reason": o.reason, "time_s": round(o.duration_s, 2), "attempts": o.attempts}
+            {"seed": o.seed, "reason": o.reason, "time_s": round(o.duration_s, 2), "attempts": o.attempts} | felt(o)
             for o in outcomes
         ],
     }

@@ -68,7 +68,7 @@ def enter(task: str, config: RecordConfig) -> None:
     """Build the stage of this process and draw once, so that start-up is over."""
     stage = open_stage(task, config)
     stage.body.images()
-    _here.append((stage, recording_of(stage.spec, config)))
+    _here.append((stage, recording_of(stage.spec, config, task)))
 
 
 def ready(_: int) -> None:

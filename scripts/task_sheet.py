@@ -27,7 +27,9 @@ OUT = Path(__file__).parents[1] / "docs" / "images"
 SIZE = RenderConfig(width=264, height=198, shadows=True, samples=8)
 GAP, LABEL, COLUMNS = 4, 24, 6
 LIMIT_BYTES = 400_000
-CAMERAS = ("head", "view")
+EYES, OUTSIDE = "head", "view"
+OVERVIEW = "overview"
+"""outside camera of worlds that have one"""
 
 
 @dataclass
@@ -75,12 +77,19 @@ def grid(rows: list[list[np.ndarray]]) -> Image.Image:
     return image
 
 
+def cameras_of(stage: Stage) -> tuple[str, str]:
+    """The robot's eyes, those that see what the task is about, and a camera outside."""
+    names = {stage.world.model.camera(i).name for i in range(stage.world.model.ncam)}
+    return (*stage.task.cameras, EYES)[0], OVERVIEW if OVERVIEW in names else OUTSIDE
+
+
 def sheet(task: str, seed: int) -> tuple[Image.Image, Outcome]:
     """The whole sheet."""
     stage = Stage(StageConfig(task=task))
     diary = Diary(stage.world)
     outcome = stage.run(seed, [diary])
-    eyes = Renderer(stage.world.model, CAMERAS, SIZE)
+    cameras = cameras_of(stage)
+    eyes = Renderer(stage.world.model, cameras, SIZE)
     columns, shown = moments(diary, outcome), []
     for _, index in columns:
         diary.restore(index)
@@ -90,8 +99,8 @@ def sheet(task: str, seed: int) -> tuple[Image.Image, Outcome]:
         stage.task.reset(stage.world, other)
         others.append(eyes.render(stage.world.data))
     eyes.close()
-    doing = grid([[pictures[camera] for pictures in shown] for camera in CAMERAS])
-    looks = grid([[pictures[camera] for pictures in others] for camera in CAMERAS])
+    doing = grid([[pictures[camera] for pictures in shown] for camera in cameras])
+    looks = grid([[pictures[camera] for pictures in others] for camera in cameras])
     image = Image.new("RGB", (doing.width, doing.height + looks.height + 2 * LABEL), (255, 255, 255))
     image.paste(doing, (0, LABEL))
     image.paste(looks, (0, doing.height + 2 * LABEL))

@@ -228,7 +228,7 @@ def test_a_kill_between_an_episode_and_its_tally_repeats_no_attempt(tmp_path: Pa
 
 def test_an_attempt_whose_physics_diverges_is_a_failed_one_and_leaves_nothing_behind() -> None:
     with closing(open_stage("box-lift", SMALL)) as stage:
-        recording = recording_of(stage.spec, SMALL)
+        recording = recording_of(stage.spec, SMALL, "box-lift")
         before = perform(stage, recording, 5)
         act = stage.expert.act
 

@@ -84,6 +84,7 @@ class ArmMotion:
             xyz=pose.xyz + share * way,
             pitch_down=pose.pitch_down + turn * (goal.pitch_down - pose.pitch_down),
             yaw=pose.yaw + turn * (goal.yaw - pose.yaw),
+            roll=pose.roll + turn * (goal.roll - pose.roll),
         )
 
 
@@ -95,4 +96,4 @@ def carry_pose() -> dict[str, HandPose]:
 
 
 def _at(goal: HandPose, xyz: Float[np.ndarray, "3"]) -> HandPose:
-    return HandPose(xyz=xyz, pitch_down=goal.pitch_down, yaw=goal.yaw)
+    return HandPose(xyz=xyz, pitch_down=goal.pitch_down, yaw=goal.yaw, roll=goal.roll)

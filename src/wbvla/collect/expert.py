@@ -89,6 +89,8 @@ class Expert(ABC):
 
     phases: ClassVar[Mapping[str, tuple[str, str]]]
     """phase -> what is done in words, and the skill it belongs to"""
+    lost_as: ClassVar[str] = SLIPPED
+    """how an attempt is called after which all is lost"""
 
     def __init__(self, world: World, task: Task, config: ExpertConfig | None = None, seed: int = 0) -> None:
         self.config, self.world, self.task, self.seed = config or ExpertConfig(), world, task, seed
@@ -144,7 +146,7 @@ class Expert(ABC):
     def failure(self) -> str:
         """How an attempt failed that neither fell nor succeeded."""
         kinds = [kind for kind in self.lapses if kind != STRAYED]
-        return SLIPPED if self.lost else kinds[-1] if kinds else UNREACHABLE if self.lapses else TIME_OUT
+        return self.lost_as if self.lost else kinds[-1] if kinds else UNREACHABLE if self.lapses else TIME_OUT
 
     # Words of a script.
 

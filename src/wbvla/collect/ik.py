@@ -51,11 +51,15 @@ class HandPose:
     """fingers below the torso's x-axis [rad]"""
     yaw: float = 0.0
     """fingers turned left of the torso's x-axis [rad]"""
+    roll: float = 0.0
+    """hand turned about its fingers, its left side upwards [rad]"""
 
     def rotation(self) -> Float[np.ndarray, "3 3"]:
         """Columns: along the fingers, left across the palm, the way the fingers close."""
         cp, sp, cy, sy = np.cos(self.pitch_down), np.sin(self.pitch_down), np.cos(self.yaw), np.sin(self.yaw)
-        return np.array([[cy * cp, -sy, cy * sp], [sy * cp, cy, sy * sp], [-sp, 0.0, cp]])
+        pointing = np.array([[cy * cp, -sy, cy * sp], [sy * cp, cy, sy * sp], [-sp, 0.0, cp]])
+        cr, sr = np.cos(self.roll), np.sin(self.roll)
+        return pointing @ np.array([[1.0, 0.0, 0.0], [0.0, cr, -sr], [0.0, sr, cr]])
 
 
 @dataclass(frozen=True, kw_only=True)

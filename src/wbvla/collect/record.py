@@ -29,6 +29,7 @@ from wbvla.data.writer import DatasetConfig, DatasetWriter
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.platforms import load_robot, shipped_lmo
 from wbvla.sim.body import CONTROL_HZ
+from wbvla.sim.tasks import tasks
 
 FPS = 10
 SEEDS_PER_RUN = 10_000
@@ -169,10 +170,10 @@ def counted_frames(folder: Path) -> int:
     return int(Dataset(folder).stats.get("index", {}).get("count", [0])[0])
 
 
-def recording_of(spec: RobotSpec, config: RecordConfig) -> Recording:
-    """What one recording of the expert holds."""
+def recording_of(spec: RobotSpec, config: RecordConfig, task: str) -> Recording:
+    """What one recording of the expert holds: the policy's cameras, and those that the task needs."""
     return Recording(
-        cameras=spec.camera_names,
+        cameras=(*spec.camera_names, *tasks.build(task).cameras),
         depths=spec.camera_names[:1] if config.depth else (),
         height=config.height,
         width=config.width,
@@ -184,7 +185,7 @@ def recording_of(spec: RobotSpec, config: RecordConfig) -> Recording:
 def dataset_config(task: str, seed: int, config: RecordConfig) -> DatasetConfig:
     """Columns and promises of a recording of the expert."""
     spec = load_robot(config.robot)
-    recording = recording_of(spec, config)
+    recording = recording_of(spec, config, task)
     rates = {BODY_STAMP: CONTROL_HZ} | dict.fromkeys(recording.stamp_names[1:], float(FPS))
     lmo = open_artefact(shipped_lmo(config.robot), "lmo").digest
     made = {"task": task, "seed": seed, "expert": plain(config.expert), "lmo": lmo}
@@ -235,7 +236,7 @@ def takes(task: str, first_seed: int, lacking: Callable[[], int], config: Record
     seeds = itertools.count(first_seed)
     if config.processes <= 1:
         stage = open_stage(task, config)
-        recording = recording_of(stage.spec, config)
+        recording = recording_of(stage.spec, config, task)
         try:
             for seed in seeds:
                 yield perform(stage, recording, seed)
@@ -263,12 +264,13 @@ def _result(future: Future[Take]) -> Take:
 
 def open_stage(task: str, config: RecordConfig) -> Stage:
     """World, body, controller and expert for a recording."""
+    recording = recording_of(load_robot(config.robot), config, task)
     return Stage(
         StageConfig(
             robot=config.robot,
             task=task,
-            cameras=("policy",),
-            depths=recording_of(load_robot(config.robot), config).depths,
+            cameras=recording.cameras,
+            depths=recording.depths,
             width=config.width,
             height=config.height,
             samples=config.samples,
@@ -291,7 +293,7 @@ def perform(stage: Stage, recording: Recording, seed: int) -> Take:
         success=success,
         reason=reason,
         instruction=stage.expert.instruction,
-        phrasings=tuple(stage.task.train_instructions),
+        phrasings=stage.task.phrasings(seed),
         frames=recorder.frames,
         doing=recorder.doing,
         words=dict(stage.expert.phases),
@@ -304,7 +306,7 @@ _here: list[tuple[Stage, Recording]] = []
 
 def _enter(task: str, config: RecordConfig) -> None:
     stage = open_stage(task, config)
-    _here.append((stage, recording_of(stage.spec, config)))
+    _here.append((stage, recording_of(stage.spec, config, task)))
 
 
 def _perform_here(seed: int) -> Take:

@@ -14,6 +14,7 @@ from wbvla.deploy.safety import SafetyLayer
 from wbvla.deploy.sources import LocalSource
 from wbvla.robots.platforms import load_robot, shipped_lmo
 from wbvla.sim.body import SimBody, SimBodyConfig
+from wbvla.sim.person_contact import PersonContact
 from wbvla.sim.scene import World
 from wbvla.sim.tasks import tasks
 from wbvla.sim.tasks.task import Task, has_fallen
@@ -58,6 +59,8 @@ class Outcome:
     """grasps that were tried"""
     subgoals_s: Mapping[str, float | None]
     """sub-goal -> when it was first reached [s]"""
+    contact: PersonContact | None = None
+    """what the person in the scene felt; None where there is no person"""
 
 
 class Stage:
@@ -98,6 +101,7 @@ class Stage:
             duration_s=self.world.time_s,
             attempts=self.expert.attempts + 1,
             subgoals_s=watch.times,
+            contact=self.task.person_contact(self.world),
         )
 
     def close(self) -> None:

@@ -46,7 +46,8 @@ class EnvironmentConfig:
     robot: str = "agibot_x2"
     """robot by name"""
     cameras: tuple[str, ...] = ("policy",)
-    """cameras to draw; `policy` stands for all that a policy sees; empty = none, which is much faster"""
+    """cameras to draw beside those of the task; `policy` stands for all that a policy sees; empty = none at all, which
+    is much faster"""
     width: int = 224
     """of each picture [px]"""
     height: int = 224
@@ -92,7 +93,8 @@ class TaskEnvironment(gymnasium.Env[dict[str, Any], dict[str, Any]]):
         self.render_mode = render_mode
         self._spec, self.task = load_robot(config.robot), tasks.build(task)
         self.world = self.task.build(self._spec)
-        size = SimBodyConfig(cameras=config.cameras, image_width=config.width, image_height=config.height)
+        cameras = (*config.cameras, *(self.task.cameras if config.cameras else ()))
+        size = SimBodyConfig(cameras=cameras, image_width=config.width, image_height=config.height)
         self._body = SimBody(self.world, size)
         self._lmo = LmoController.load(Path(config.lmo) if config.lmo else shipped_lmo(config.robot), self._spec)
         self._stride = round(self._body.control_hz / RATE_HZ)

@@ -20,6 +20,7 @@ from wbvla.evaluate.trials import Trial, TrialResult
 from wbvla.robots.description import RobotSpec
 from wbvla.sim.body import SimBody, SimBodyConfig
 from wbvla.sim.camera import RenderConfig, Renderer
+from wbvla.sim.person_contact import PersonContact
 from wbvla.sim.scene import World
 from wbvla.sim.tasks.task import Task, has_fallen
 
@@ -133,7 +134,8 @@ class Arena:
         self.task, self.spec, self.config = task, spec, config or RolloutConfig()
         self.world = task.build(spec)
         width, height = self.config.image_width, self.config.image_height
-        self._seeing = SimBody(self.world, SimBodyConfig(image_width=width, image_height=height))
+        cameras = ("policy", *task.cameras)
+        self._seeing = SimBody(self.world, SimBodyConfig(cameras=cameras, image_width=width, image_height=height))
         self._blind = SimBody(self.world, SimBodyConfig(cameras=()))
         self.lmo = lmo
         self._view: _View | None = None
@@ -174,7 +176,7 @@ class Arena:
             loop = RobotLoop(body, self.spec, self.lmo, player.make_source(self, trial), safety, watchers)
             limit_s = self.config.time_limit_s or self.task.time_limit_s
             report = loop.run(round(limit_s * body.control_hz), trial.instruction)
-            result = _result(trial, judge, report, log, self.spec)
+            result = _result(trial, judge, report, log, self.spec, self.task.person_contact(self.world))
             if recorder is not None:
                 recorder.end(result.success, seed=np.array(trial.seed))
             return Run(result=result, loop=report, log=log, film=camera.finish() if camera else b"")
@@ -185,7 +187,9 @@ class Arena:
         return Film(self._view, self.spec.camera_names[0])
 
 
-def _result(trial: Trial, judge: Judge, report: LoopReport, log: TickLog, spec: RobotSpec) -> TrialResult:
+def _result(
+    trial: Trial, judge: Judge, report: LoopReport, log: TickLog, spec: RobotSpec, contact: PersonContact | None
+) -> TrialResult:
     success = judge.success_s is not None
     reasons = {"ticks": "time limit", "tripped": f"safety: {report.trip}", "finished": "driver ended"}
     return TrialResult(
@@ -195,7 +199,7 @@ def _result(trial: Trial, judge: Judge, report: LoopReport, log: TickLog, spec: 
         subgoal_times_s=dict(judge.times_s),
         duration_s=log.duration_s,
         reason="success" if success else reasons.get(report.reason, report.reason),
-        safety=measure_safety(log, spec, report.trip, judge.fell),
+        safety=measure_safety(log, spec, report.trip, judge.fell, contact),
         efficiency=measure_efficiency(log, judge.success_s),
         chunks=report.chunks,
     )

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from wbvla.evaluate.statistics import exact_upper
 from wbvla.evaluate.ticks import TickLog
 from wbvla.robots.description import RobotSpec
+from wbvla.sim.person_contact import PersonContact, summarise_contact
 
 FALL_TILT_RAD = 1.0
 """a pelvis further from the vertical does not come back [rad]"""
@@ -47,6 +48,8 @@ class TrialSafety:
     """ticks in which each rule of the safety layer acted"""
     duration_s: float
     """control time [s]"""
+    person: PersonContact | None = None
+    """what the person in the scene felt; None where there is no person"""
 
 
 def excess(beyond: Float[np.ndarray, "tick joint"], names: Sequence[str], control_hz: float) -> Excess:
@@ -63,8 +66,10 @@ def excess(beyond: Float[np.ndarray, "tick joint"], names: Sequence[str], contro
     )
 
 
-def measure_safety(log: TickLog, spec: RobotSpec, trip: str, fallen: bool = False) -> TrialSafety:
-    """All figures of one trial; `fallen` is what the world's state said.
+def measure_safety(
+    log: TickLog, spec: RobotSpec, trip: str, fallen: bool = False, person: PersonContact | None = None
+) -> TrialSafety:
+    """All figures of one trial; `fallen` and `person` are what the world's state said.
 
     Torques beyond the effort limit cannot occur where the body itself clips them.
 
@@ -85,6 +90,7 @@ def measure_safety(log: TickLog, spec: RobotSpec, trip: str, fallen: bool = Fals
         torque=excess(np.abs(torque) - effort * 1.001, names, hz),
         events=dict(sorted(log.events.items())),
         duration_s=log.duration_s,
+        person=person,
     )
 
 
@@ -107,6 +113,7 @@ def summarise_safety(trials: Sequence[TrialSafety]) -> dict[str, Any] | None:
         "minutes": minutes,
         "interventions_per_minute": {r: n / minutes for r, n in acted.items()} if minutes else {},
         **{kind: _worst_of([getattr(t, kind) for t in trials]) for kind in ("position", "velocity", "torque")},
+        "person": summarise_contact([t.person for t in trials if t.person is not None]),
         "self_collision": None,
         "world_contact_impulse": None,
         "capture_point_margin": None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import mujoco
 import numpy as np
@@ -190,6 +191,18 @@ VARIED = (
 """fields of a model that tasks may change from seed to seed"""
 
 
+class Actor(Protocol):
+    """Someone or something in a world that acts or watches at every physics step, such as a person."""
+
+    def move(self, world: "World") -> None:
+        """Before a step."""
+        ...
+
+    def feel(self, world: "World") -> None:
+        """After it."""
+        ...
+
+
 class World:
     """A compiled scene with its robot; joint arrays in `spec.joint_names` order."""
 
@@ -201,6 +214,7 @@ class World:
         self.nominal: Mapping[str, np.ndarray] = {n: getattr(self.model, n).copy() for n in VARIED} | lamp
         """the fields of `VARIED` and the light at the camera as they were compiled"""
         self.data = mujoco.MjData(self.model)
+        self.actors: list[Actor] = []
         addresses = joint_addresses(self.model, spec.joint_names)
         self.qpos, self.qvel, self.ctrl = (addresses[key] for key in ("qpos", "qvel", "ctrl"))
         self.root = int(self.model.body(spec.root_link).id)
@@ -234,7 +248,14 @@ class World:
 
     def step(self, num_steps: int = 1) -> None:
         """Advance the physics; raises RobotError when it diverges."""
-        mujoco.mj_step(self.model, self.data, num_steps)
+        if not self.actors:
+            mujoco.mj_step(self.model, self.data, num_steps)
+        for _ in range(num_steps if self.actors else 0):
+            for actor in self.actors:
+                actor.move(self)
+            mujoco.mj_step(self.model, self.data)
+            for actor in self.actors:
+                actor.feel(self)
         if any(self.data.warning[kind].number for kind in DIVERGED):
             raise RobotError(f"the simulation diverged at {self.time_s:.3f} s; a smaller time step or gain helps")
 

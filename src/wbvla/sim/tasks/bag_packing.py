@@ -11,7 +11,7 @@ from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, add_container, add_table, build_scene
 from wbvla.sim.tasks.bag import add_bag, resize_bag
 from wbvla.sim.tasks.start import Start, StartConfig, draw_in_split, place_robot
-from wbvla.sim.tasks.task import Task, box_bottom_m, contacts_of, hand_bodies, has_fallen, tasks
+from wbvla.sim.tasks.task import MANIPULATION, Task, box_bottom_m, contacts_of, hand_bodies, has_fallen, tasks
 from wbvla.sim.tasks.variation import VariationConfig, vary
 
 BAG, TABLE, CARTON, STAND = "bag", "table", "carton", "stand"
@@ -95,6 +95,7 @@ class BagPacking(Task):
     """Packed when the bag's middle lies inside the carton's walls, at rest, no hand at it and the robot upright."""
 
     name = "bag-packing"
+    family = MANIPULATION
     train_instructions, test_instructions = TRAIN, TEST
     subgoals = ("reached", "grasped", "lifted", "at_carton", "squatted", "placed", "released")
     time_limit_s = 60.0

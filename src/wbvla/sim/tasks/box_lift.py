@@ -10,6 +10,7 @@ from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, add_box, add_table, build_scene
 from wbvla.sim.tasks.start import Start, place_robot
 from wbvla.sim.tasks.task import (
+    MANIPULATION,
     Task,
     box_bottom_m,
     contacts_of,
@@ -88,6 +89,7 @@ class BoxLift(Task):
     """The box must be carried by both hands alone: any other contact of the box stops the clock."""
 
     name = "box-lift"
+    family = MANIPULATION
     train_instructions, test_instructions = TRAIN, TEST
     subgoals = ("reached", "grasped", "lifted", "held")
     time_limit_s = 40.0

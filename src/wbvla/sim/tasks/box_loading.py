@@ -12,6 +12,7 @@ from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, add_box, add_table, build_scene
 from wbvla.sim.tasks.start import Start, StartConfig, draw_in_split, place_robot
 from wbvla.sim.tasks.task import (
+    MANIPULATION,
     Task,
     box_bottom_m,
     box_half,
@@ -106,6 +107,7 @@ class BoxLoading(Task):
     """Loaded when the box lies upright on the bed, at rest, touched by nothing else, and the robot stands."""
 
     name = "box-loading"
+    family = MANIPULATION
     train_instructions, test_instructions = TRAIN, TEST
     subgoals = ("reached", "grasped", "lifted", "turned", "placed", "released")
     time_limit_s = 60.0

@@ -23,7 +23,7 @@ from wbvla.sim.contact import NOTHING
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, build_scene
 from wbvla.sim.tasks.start import Start, StartConfig, draw_in_split, place_robot
-from wbvla.sim.tasks.task import Task, contacts_of, hand_bodies, has_fallen, tasks
+from wbvla.sim.tasks.task import MANIPULATION, Task, contacts_of, hand_bodies, has_fallen, tasks
 from wbvla.sim.tasks.variation import Area, VariationConfig, vary
 
 CART, LANE = "cart", "lane"
@@ -97,6 +97,7 @@ class CartPushing(Task):
     """The lane begins under the cart and points where it points; a cart that has left it once has failed."""
 
     name = "cart-pushing"
+    family = MANIPULATION
     train_instructions, test_instructions = TRAIN, TEST
     subgoals = ("reached", "grasped", "moving", "one_metre", "two_metres", "arrived", "done")
     time_limit_s = 60.0

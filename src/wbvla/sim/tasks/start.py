@@ -69,16 +69,21 @@ def place_robot(world: World, target_xy: Float[np.ndarray, "2"], axis_rad: float
 
 
 def draw_in_split(
-    world: World, config: StartConfig, rng: np.random.Generator, place: Callable[[Start], None], target: str
+    world: World,
+    config: StartConfig,
+    rng: np.random.Generator,
+    place: Callable[[Start], None],
+    target: str,
+    camera: str = "head",
 ) -> Start:
-    """The first start that belongs to the split, with the world placed there by `place`.
+    """The first start that belongs to the split, with the world placed there by `place`; seen by a camera or not.
 
     Raises ConfigError when none of many does: nothing near is out of view, or nothing far is in view.
     """
     for _ in range(DRAWS):
         start = draw_start(rng, config)
         place(start)
-        if (seen_share(world, target) >= SEEN_SHARE) == (config.split == VIEW):
+        if (seen_share(world, target, camera) >= SEEN_SHARE) == (config.split == VIEW):
             return start
     raise ConfigError(f"none of {DRAWS} starts of {config} is in the split {config.split!r}: change the difficulty")
 

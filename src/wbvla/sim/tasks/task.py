@@ -11,8 +11,11 @@ from wbvla.core.errors import ConfigError
 from wbvla.core.registry import Registry
 from wbvla.core.rotation import projected_gravity
 from wbvla.robots.description import RobotSpec
+from wbvla.sim.person_contact import PersonContact
 from wbvla.sim.scene import World
 
+NAVIGATION, MANIPULATION, SOCIAL = "navigation", "manipulation", "social_interaction"
+FAMILIES = (NAVIGATION, MANIPULATION, SOCIAL)
 FALLEN_TILT = 0.5
 """a pelvis whose downward axis leans further than acos of this has fallen [-]"""
 FALLEN_HEIGHT_M = 0.3
@@ -24,6 +27,8 @@ class Task(ABC):
     control tick (at least ten times per second); `reset` starts the clocks anew."""
 
     name: str
+    family: str
+    """one of `FAMILIES`"""
     train_instructions: tuple[str, ...]
     """phrasings that demonstrations use"""
     test_instructions: tuple[str, ...]
@@ -32,6 +37,8 @@ class Task(ABC):
     """names of the sub-goals in the order they are reached"""
     time_limit_s: float
     """a trial that is not done by then has failed [s]"""
+    cameras: tuple[str, ...] = ()
+    """cameras beside the policy's own without which what the task is about is not seen"""
 
     @abstractmethod
     def build(self, spec: RobotSpec) -> World:
@@ -54,8 +61,23 @@ class Task(ABC):
         """The train phrasing of a seed."""
         return self.train_instructions[seed % len(self.train_instructions)]
 
+    def phrasings(self, seed: int) -> tuple[str, ...]:
+        """Every train phrasing of what a seed asks for: all of them, unless the goal differs from seed to seed."""
+        return self.train_instructions
+
+    def person_contact(self, world: World) -> PersonContact | None:
+        """What the person in the world has felt of the robot since the reset; None where there is no person."""
+        return None
+
 
 tasks: Registry[Task] = Registry("task")
+
+
+def tasks_of(family: str) -> tuple[str, ...]:
+    """Names of a family's tasks; raises ConfigError for an unknown family."""
+    if family not in FAMILIES:
+        raise ConfigError(f"unknown family of tasks {family!r}; known: {', '.join(FAMILIES)}")
+    return tuple(name for name in tasks if tasks.build(name).family == family)
 
 
 def has_fallen(world: World) -> bool:
