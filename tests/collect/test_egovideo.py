@@ -3,19 +3,18 @@
 import dataclasses
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
-from wbvla.collect.ego_room import COLOURS, EgoRoom, RoomPlan
-from wbvla.collect.egovideo import (
-    GOALS,
-    PROMPTS,
-    SHARES,
-    EgoVideoConfig,
-    draw_clip,
-    record_egovideo,
-)
-from wbvla.collect.walker import PRIMITIVES, Person, Start, Walker, camera_twist, walk_primitive, walk_to_goal
+from wbvla.collect.ego_arms import Solid
+from wbvla.collect.ego_body import camera_twist
+from wbvla.collect.ego_clips import draw_clip
+from wbvla.collect.ego_person import Person
+from wbvla.collect.ego_room import EgoRoom, RoomPlan
+from wbvla.collect.ego_words import GOALS, PROMPTS, SHARES
+from wbvla.collect.egovideo import EgoVideoConfig, clip_config, record_egovideo
+from wbvla.collect.walker import PRIMITIVES, Start, Walker, walk_primitive, walk_to_goal
 from wbvla.core.errors import ConfigError, ContractMismatch
 from wbvla.data.check import check
 from wbvla.data.features import ACTION, PRIMITIVE, STAMPS, STATE, SUCCESS, TARGET
@@ -23,7 +22,7 @@ from wbvla.data.reader import Dataset
 from wbvla.data.words import SKILL
 from wbvla.sim.camera import RenderConfig
 
-TINY = EgoVideoConfig(num_clips=2, seconds=0.6, goal_seconds=1.2, width=64, height=48, clips_per_room=1, seed=3)
+TINY = EgoVideoConfig(num_clips=2, seconds=0.6, goal_seconds=3.0, width=64, height=48, clips_per_room=1, seed=3)
 # the twist channel each primitive moves, and its sign
 MOVES = {
     "advance": (0, 1),
@@ -38,9 +37,9 @@ MOVES = {
 }
 
 
-def walker(rng: np.random.Generator, squatting: bool = False, target: tuple = (1.6, 0.0, 0.8)) -> Walker:
-    start = Start(xy=(0.0, 0.0), yaw=0.0, squatting=squatting)
-    return Walker(Person.draw(rng), start, np.array(target))
+def walker(rng: np.random.Generator, squatting: bool = False) -> Walker:
+    start, thing = Start(xy=(0.0, 0.0), yaw=0.0, squatting=squatting), Solid(xyz=(1.9, 0.0, 0.8), half=(0.1, 0.1, 0.1))
+    return Walker(Person.draw(rng), start, thing)
 
 
 @pytest.mark.parametrize("primitive", MOVES)
@@ -58,21 +57,36 @@ def test_each_primitive_moves_the_camera_its_way(primitive: str, seed: int) -> N
 def test_stop_ready_stops_with_hands_raised() -> None:
     walk = walk_primitive(walker(np.random.default_rng(0)), "stop_ready", 30, 10)
     assert np.abs(walk.twist[-5:, :3]).max() < 0.05
-    assert walk.hands_b[-1, :, 2].min() > walk.hands_b[0, :, 2].max()
+    height = walk.wrists_w[:, :, 2] - walk.head_xyz[:, None, 2]
+    assert height[-1].min() > height[:8].max(), "the hands are raised"
     assert walk.primitive[0] == PRIMITIVES.index("advance")
     assert walk.primitive[-1] == PRIMITIVES.index("stop_ready")
 
 
-@pytest.mark.parametrize("yaw", [-1.2, 0.6, 2.0])
-def test_a_walk_to_a_goal_arrives_turning_the_right_way(yaw: float) -> None:
-    person = Walker(Person.draw(np.random.default_rng(4)), Start(xy=(0.0, 0.0), yaw=yaw), np.array([2.0, 0.3, 0.2]))
+@pytest.mark.parametrize("yaw", [-1.0, 0.6, 2.0])
+def test_a_walk_to_a_goal_turns_the_right_way_and_ends_at_its_touch(yaw: float) -> None:
+    box = Solid(xyz=(2.0, 0.3, 0.15), half=(0.15, 0.2, 0.15))
+    person = Walker(Person.draw(np.random.default_rng(4)), Start(xy=(0.0, 0.0), yaw=yaw), box)
     walk = walk_to_goal(person, 150, 10)
     assert person.has_arrived
-    assert person.distance < 0.7
     assert abs(person.bearing) < 0.35
     names = [PRIMITIVES[i] for i in walk.primitive]
     assert names[0] == ("turn_right" if yaw > 0 else "turn_left")
+    assert names[-1] == "stop_ready"
     assert "squat_down" in names, "the box stands on the floor"
+    tips = walk.fingertips(person.person)
+    apart = np.linalg.norm(tips - np.array([[box.nearest(tip) for tip in row] for row in tips]), axis=-1).min(axis=1)
+    assert apart[-3:].max() < 0.01, "a fingertip rests on the box"
+    assert apart[: len(apart) // 2].min() > 0.3, "and did not before"
+
+
+def test_a_thing_that_nobody_can_reach_ends_the_walk() -> None:
+    lamp = Solid(xyz=(1.2, 0.0, 2.6), half=(0.1, 0.1, 0.1))
+    person = Walker(Person.draw(np.random.default_rng(1)), Start(xy=(0.0, 0.0), yaw=0.0), lamp)
+    walk = walk_to_goal(person, 150, 10)
+    assert person.cannot_reach
+    assert not person.has_arrived
+    assert len(walk) < 150
 
 
 def test_truth_integrates_back_to_the_path() -> None:
@@ -88,33 +102,58 @@ def test_truth_integrates_back_to_the_path() -> None:
     np.testing.assert_allclose(straight[0], (1.0, 0.0, 0.0, 0.0))
 
 
-def test_rooms_offer_targets_and_clear_paths() -> None:
-    for number in range(3):
-        plan = RoomPlan(np.random.default_rng((7, number)))
-        assert plan.targets
-        assert len({t.colour for t in plan.targets}) == len(plan.targets), "a colour names one box"
-        assert {t.colour for t in plan.targets} <= set(COLOURS)
+def test_rooms_offer_goals_and_clear_paths() -> None:
+    for number in range(2):
+        plan = RoomPlan("train", 7, number)
+        assert plan.goals
         for index in range(4):
-            phrasings, walk = draw_clip(plan, EgoVideoConfig(), index)
-            assert "{" not in "".join(phrasings)
-            assert len(phrasings) == len(set(phrasings)) >= 3
-            assert len(walk) >= 2
-            assert plan.is_free(walk.head_xyz[:, :2], 0.1).all(), "walked through furniture"
+            clip = draw_clip(plan, clip_config(EgoVideoConfig()), index)
+            assert "{" not in "".join(clip.phrasings)
+            assert len(clip.phrasings) == len(set(clip.phrasings)) >= 3
+            assert len(clip.walk) >= 2
+            assert plan.is_inside(clip.walk.head_xyz[:, :2], 0.05).all(), "walked through a wall"
+            moving = ~np.isin(clip.walk.primitive, [PRIMITIVES.index(n) for n in ("stop_ready", "squat_down")])
+            assert plan.is_free(clip.walk.head_xyz[moving, :2], 0.1).all(), "walked through furniture"
 
 
 def test_prompts_cover_every_primitive() -> None:
     assert set(SHARES) == set(PROMPTS) == set(PRIMITIVES)
-    assert all("{colour}" in goal for goal in GOALS)
+    assert all("{goal}" in goal for goal in GOALS)
 
 
-def test_the_picture_follows_the_head() -> None:
-    room = EgoRoom(np.random.default_rng(0), RenderConfig(width=64, height=48))
-    hands = np.array([[0.4, 0.15, -0.4], [0.4, -0.15, -0.4]])
-    views = [room.see(np.array([0.0, 0.0, 1.6]), np.array([0.0, 0.4, yaw]), hands) for yaw in (0.0, 0.0, 1.5)]
+def test_the_picture_follows_the_head_and_shows_the_hands() -> None:
+    plan = RoomPlan("train", 0, 0)
+    room = EgoRoom(plan, RenderConfig(width=64, height=48))
+    start, thing = Start(xy=(0.0, 0.0), yaw=0.0), Solid(xyz=(1.5, 0.0, 0.8))
+    walk = walk_primitive(Walker(plan.person, start, thing), "stop_ready", 30, 10)
+    views = [room.see(walk, row) for row in (0, 0, 29)]
+    skin = np.array(plan.person.skin) / sum(plan.person.skin)
+    shares = views[2] / np.maximum(views[2].sum(axis=2, keepdims=True), 1)
     room.close()
     np.testing.assert_array_equal(views[0], views[1])
     assert np.abs(views[0].astype(int) - views[2]).mean() > 5.0
     assert views[0].std() > 15.0, "an empty picture"
+    assert (np.abs(shares - skin).max(axis=2) < 0.05)[24:].mean() > 0.03, "no hands in the lower half"
+
+
+def test_fingers_rest_on_what_is_drawn() -> None:
+    """The drawn hand and the drawn thing, by the engine's own distance, at the end of walks to all kinds of goals."""
+    touched = []
+    for number in range(2):
+        plan = RoomPlan("train", 3, number)
+        room = EgoRoom(plan, RenderConfig(width=64, height=48))
+        for index in range(4):
+            clip = draw_clip(plan, clip_config(EgoVideoConfig(goal_share=1.0)), index)
+            assert clip.goal is not None
+            room.pose(clip.walk, len(clip.walk) - 1)
+            model, thing = room.model, room.model.geom(f"solid_{clip.goal.target.shape}").id
+            hands = [g for g in range(model.ngeom) if model.body(model.geom_bodyid[g]).name.endswith("fingers")]
+            apart = min(mujoco.mj_geomDistance(model, room.data, g, thing, 1.0, None) for g in hands)
+            touched.append(clip.touched)
+            if clip.touched:
+                assert -0.04 < apart < 0.015, f"{clip.phrasings[0]}: {apart:.3f} m"
+        room.close()
+    assert np.mean(touched) > 0.8
 
 
 class KilledError(Exception):
@@ -174,6 +213,8 @@ def test_another_recording_is_not_continued(whole: Path) -> None:
         record_egovideo(dataclasses.replace(TINY, width=96), whole)
     with pytest.raises(ContractMismatch, match="seed"):
         record_egovideo(dataclasses.replace(TINY, seed=4), whole)
+    with pytest.raises(ContractMismatch, match="split"):
+        record_egovideo(dataclasses.replace(TINY, split="test"), whole)
 
 
 def test_impossible_configs_are_refused() -> None:
@@ -181,3 +222,7 @@ def test_impossible_configs_are_refused() -> None:
         EgoVideoConfig(fps=30)
     with pytest.raises(ConfigError, match="share"):
         EgoVideoConfig(goal_share=1.5)
+    with pytest.raises(ConfigError, match="known: train, test"):
+        EgoVideoConfig(split="validation")
+    with pytest.raises(ConfigError, match="hours"):
+        EgoVideoConfig(hours=-1.0)

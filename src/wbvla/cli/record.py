@@ -1,8 +1,7 @@
 """`wbvla record expert|egovideo|manipulation|realsense|sim`: collect episodes, resumable, with counts."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +9,10 @@ import tyro
 from rich.console import Console
 
 from wbvla.cli.bar import with_bar
+from wbvla.cli.record_ego import Egovideo, draw_people
 from wbvla.cli.record_film import Film, film
 from wbvla.cli.record_manipulation import Manipulation, record_work
 from wbvla.cli.record_sim import Sim, film_sim
-from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
 from wbvla.collect.record import RecordConfig, Tally, record_expert
 
 __all__ = ["main", "record_expert", "with_bar"]
@@ -37,18 +36,6 @@ class Expert:
     """how"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Egovideo:
-    """Action-free video of people walking through rooms."""
-
-    out: Path
-    """folder of the dataset; an existing recording is continued"""
-    clips: int = 600
-    """clips the dataset shall hold"""
-    config: Annotated[EgoVideoConfig, tyro.conf.arg(name="")] = field(default_factory=EgoVideoConfig)
-    """how"""
-
-
 Options = (
     Annotated[Expert, tyro.conf.subcommand("expert")]
     | Annotated[Egovideo, tyro.conf.subcommand("egovideo")]
@@ -69,8 +56,7 @@ def main(argv: list[str]) -> int:
         with_bar(lambda show: film_sim(options, show), console, "clips")
         return 0
     if isinstance(options, Egovideo):
-        config = replace(options.config, num_clips=options.clips)
-        with_bar(lambda show: _egovideo(config, options.out, show), console, "clips")
+        with_bar(lambda show: draw_people(options, show), console, "frames" if options.config.hours else "clips")
         return 0
     tallies: list[Tally] = []
     given = (options.out, options.task, options.episodes, options.seed)
@@ -78,8 +64,3 @@ def main(argv: list[str]) -> int:
     tally, out = tallies[0], options.out
     console.print(f"{tally.kept} episodes of {tally.attempts} attempts in {out}; failures {dict(tally.failures)}")
     return 0
-
-
-def _egovideo(config: EgoVideoConfig, folder: Path, show: Callable[[float, float, str], None]) -> None:
-    show(0, config.num_clips, "")
-    record_egovideo(config, folder, lambda done, frames: show(done, config.num_clips, f"{frames} frames"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wbvla.collect.egovideo import PROMPTS, SHARES
+from wbvla.collect.ego_words import PROMPTS, SHARES
 from wbvla.collect.walker import PRIMITIVES
 from wbvla.core.errors import ConfigError, DataError, UnknownName
 from wbvla.data.features import PRIMITIVE
@@ -16,7 +16,7 @@ from wbvla.data.reader import Dataset
 
 TARGETS: Mapping[str, int] = SHARES
 """clips wanted of each primitive"""
-SAID = {name: tuple(p.replace("{colour} box", "thing in front of you") for p in PROMPTS[name]) for name in PRIMITIVES}
+SAID = {name: tuple(p.replace("{goal}", "the thing in front of you") for p in PROMPTS[name]) for name in PRIMITIVES}
 """instruction of each primitive, and other ways to say it"""
 QUESTION = "Has everybody who may be seen in this recording agreed to being filmed, and to models learning from it?"
 

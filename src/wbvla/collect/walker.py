@@ -1,12 +1,14 @@
-"""How a person's head and hands move while walking through a room: motion primitives, gait, and walks to a goal."""
+"""How a person moves through a room: motion primitives, gait and gaze, and walks to a thing that end at its touch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
 
-from wbvla.core.rotation import quat_from_rpy, quat_rotate, wrap_angle
+from wbvla.collect.ego_arms import Reach, Solid, Trunk, plan_reach
+from wbvla.collect.ego_body import Body, Walk, poses_to_walk
+from wbvla.collect.ego_person import Person
+from wbvla.core.rotation import wrap_angle
 
 PRIMITIVES = (
     "advance",
@@ -22,46 +24,14 @@ PRIMITIVES = (
 )
 """labels; the number of a label is its place here"""
 TICK_S = 0.02
-NEAR_M = 0.55
-"""how close a person comes to a thing to touch it: head to thing, on the ground [m]"""
+NEAR_M = 0.42
+"""how close a person comes to a thing to touch it: upright head to its nearest side, on the ground [m]"""
 SQUAT_M = 0.5
 """how far the head sinks in a squat [m]"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """What differs from one person and clip to the next."""
-
-    height: float
-    """of the eyes, standing [m]"""
-    speed: float
-    """cruise [m/s]"""
-    turn_rate: float
-    """[rad/s]"""
-    step_hz: float
-    """steps per second at cruise [Hz]"""
-    bob: float
-    """amplitude of the head's vertical motion while walking [m]"""
-    sway: float
-    """amplitude of its sideways motion [m]"""
-    pitch_down: float
-    """gaze below the horizon [rad]"""
-    hand_width: float
-    """half the distance between the hands [m]"""
-
-    @staticmethod
-    def draw(rng: np.random.Generator) -> "Person":
-        """Anyone."""
-        return Person(
-            height=rng.uniform(1.5, 1.75),
-            speed=rng.uniform(0.45, 0.85),
-            turn_rate=rng.uniform(0.5, 1.0),
-            step_hz=rng.uniform(1.5, 2.0),
-            bob=rng.uniform(0.008, 0.022),
-            sway=rng.uniform(0.008, 0.02),
-            pitch_down=rng.uniform(0.35, 0.62),
-            hand_width=rng.uniform(0.13, 0.19),
-        )
+REACH_S, HOLD_S = 1.1, 0.4
+"""time of a hand's way to a thing, and of the touch [s]"""
+GLANCES_HZ, GLANCE_YAW, GLANCE_PITCH = 0.3, 0.22, 0.10
+"""how often a walking person looks elsewhere, and how far at most [rad]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,115 +45,129 @@ class Start:
     squatting: bool = False
 
 
-@dataclass(frozen=True)
-class Walk:
-    """One clip's motion, a row per frame."""
-
-    head_xyz: Float[np.ndarray, "frame 3"]
-    """of the camera in the world [m]"""
-    head_rpy: Float[np.ndarray, "frame 3"]
-    """of the camera in the world: yaw, then pitch (down positive), then roll [rad]"""
-    hands_b: Float[np.ndarray, "frame 2 3"]
-    """left, right wrist in the frame of the camera's heading, from the camera [m]"""
-    primitive: Int64[np.ndarray, " frame"]
-    """number in `PRIMITIVES`"""
-    twist: Float[np.ndarray, "frame 4"]
-    """v_x, v_y [m/s], w_z [rad/s], v_z [m/s] of the camera in the frame of its heading, mean until the next frame"""
-
-    def __len__(self) -> int:
-        return len(self.primitive)
-
-    def cut(self, length: int) -> "Walk":
-        """The first frames only."""
-        fields = (self.head_xyz, self.head_rpy, self.hands_b, self.primitive, self.twist)
-        return Walk(*(values[:length] for values in fields))
-
-
 class Walker:
     """Integrates a person's motion at 50 Hz towards the velocity a primitive asks for."""
 
-    def __init__(self, person: Person, start: Start, target: Float[np.ndarray, "3"]) -> None:
+    def __init__(self, person: Person, start: Start, target: Solid) -> None:
         self.person, self.target = person, target
         self.xy, self.yaw = np.array(start.xy, dtype=np.float64), start.yaw
         self.sunk = SQUAT_M if start.squatting else 0.0
-        self.phase, self.time_s, self.reach = 0.0, 0.0, 0.0
-        self._look = self._gaze()
-        self._velocity = np.zeros(4)
-        self._grasp_s = 0.0
+        self.bend, self.phase, self.raised, self.time_s = 0.0, 0.0, 0.0, 0.0
+        self.reach: Reach | None = None
+        """how the thing will be touched, once that is decided"""
+        self.cannot_reach = False
+        self._reach_s, self._velocity = 0.0, np.zeros(4)
+        self._rng = np.random.default_rng(person.habits)
+        self.phase = float(self._rng.uniform(0.0, 2.0 * np.pi))
+        self._gaze, self._glance, self._glance_s = np.array([0.0, self._look_down()]), np.zeros(2), 0.0
 
     @property
-    def distance(self) -> float:
-        """Head to target on the ground [m]."""
-        return float(np.linalg.norm(self.target[:2] - self.xy))
+    def gap(self) -> float:
+        """Upright head to the nearest side of the thing, on the ground [m]."""
+        return self.target.gap(self.xy)[0]
 
     @property
     def bearing(self) -> float:
-        """Direction of the target from the heading, left positive [rad]."""
-        offset = self.target[:2] - self.xy
-        return float(wrap_angle(np.arctan2(offset[1], offset[0]) - self.yaw))
+        """Direction of the thing from the heading, left positive [rad]."""
+        return float(wrap_angle(self.target.gap(self.xy)[1] - self.yaw))
 
-    def step(self, primitive: str) -> None:
-        """One tick of 20 ms."""
-        wanted, reach = self._wanted(primitive)
-        self._velocity += (wanted - self._velocity) * TICK_S / 0.22
-        self.reach += (reach - self.reach) * TICK_S / 0.4
-        vx, vy, wz, vz = self._velocity
-        self.yaw += wz * TICK_S
-        forward, left = np.array([np.cos(self.yaw), np.sin(self.yaw)]), np.array([-np.sin(self.yaw), np.cos(self.yaw)])
-        self.xy += (vx * forward + vy * left) * TICK_S
-        self.sunk = float(np.clip(self.sunk - vz * TICK_S, 0.0, SQUAT_M))
-        self.phase += np.pi * self.person.step_hz * TICK_S * self._stride()
-        self.time_s += TICK_S
-        self._look += (self._gaze() - self._look) * TICK_S / 0.5
-
-    def goal_primitive(self) -> str:
-        """What a person does next who wants to take the target: turn to it, walk, come near, get down, be ready."""
-        wide = 0.12 if self._velocity[2] ** 2 > 0.01 else 0.4
-        if self.distance > 0.8 and abs(self.bearing) > wide:
-            return "turn_left" if self.bearing > 0 else "turn_right"
-        offside = self.distance * np.sin(self.bearing)
-        if self.distance < 1.1 and abs(offside) > (0.04 if abs(self._velocity[1]) > 0.1 else 0.14):
-            return "sidestep_left" if offside > 0 else "sidestep_right"
-        if self.distance > 1.3:
-            return "advance"
-        if self.distance > NEAR_M + 0.06:
-            return "approach_near"
-        if self.target[2] < 0.5 and self.sunk < SQUAT_M - 0.03:
-            return "squat_down"
-        self._grasp_s += TICK_S
-        return "stop_ready"
+    @property
+    def progress(self) -> float:
+        """Of the hand on its way to the thing, 0..1, with a soft start and end (minimum jerk)."""
+        x = min(self._reach_s / REACH_S, 1.0)
+        return x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
 
     @property
     def has_arrived(self) -> bool:
-        """Stood ready at the goal for a moment."""
-        return self._grasp_s > 0.7
+        """Touched the thing for a moment."""
+        return self._reach_s > REACH_S + HOLD_S
 
-    def camera(self) -> tuple[np.ndarray, np.ndarray]:
-        """Position [m] and roll, pitch, yaw [rad] of the camera, gait included."""
+    def step(self, primitive: str, reaching: bool = False) -> None:
+        """One tick of 20 ms; `reaching`: the hand is on its way to the thing."""
+        wanted, raised = self._wanted(primitive)
+        self._velocity += (wanted - self._velocity) * TICK_S / 0.22
+        self.raised += (raised - self.raised) * TICK_S / 0.4
+        vx, vy, wz, vz = self._velocity
+        self.yaw += wz * TICK_S
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        self.xy += np.array([vx * cos - vy * sin, vx * sin + vy * cos]) * TICK_S
+        self.sunk = min(max(self.sunk - float(vz) * TICK_S, 0.0), SQUAT_M)
+        self.phase += np.pi * self.person.step_hz * TICK_S * self._stride()
+        self.time_s += TICK_S
+        if reaching:
+            self._reach_s += TICK_S
+        self.bend = self.reach.bend * self.progress if self.reach else 0.0
+        self._look(primitive)
+
+    def goal_primitive(self) -> str:
+        """What a person does next who wants to touch the thing: turn to it, walk, come near, get down, reach."""
+        if self.reach is not None:
+            return "squat_down" if self.sunk < self.reach.sunk - 0.075 else "stop_ready"
+        gap, bearing = self.gap, self.bearing
+        if gap > 0.5 and abs(bearing) > (0.10 if abs(self._velocity[2]) > 0.1 else 0.4):
+            return "turn_left" if bearing > 0 else "turn_right"
+        if gap > 1.0:
+            return "advance"
+        offside = (gap + 0.1) * np.sin(bearing)
+        if gap < 0.8 and abs(offside) > (0.04 if abs(self._velocity[1]) > 0.1 else 0.17):
+            return "sidestep_left" if offside > 0 else "sidestep_right"
+        if gap > NEAR_M + 0.03:
+            return "approach_near"
+        if np.abs(self._velocity[:3]).max() < 0.08 and not self.cannot_reach:
+            self.reach = plan_reach(self.person, self._trunk(), self.target)
+            self.cannot_reach = self.reach is None
+        return "stop_ready"
+
+    def walk_on(self) -> str:
+        """One tick of a walk to the thing; returns its primitive."""
+        primitive = self.goal_primitive()
+        self.step(primitive, reaching=self.reach is not None and primitive == "stop_ready")
+        return primitive
+
+    def body(self) -> Body:
+        """Where camera, arms and hands are now, gait included."""
         person, stride = self.person, self._stride()
-        sway, bob = person.sway * np.sin(self.phase) * stride, person.bob * np.sin(2 * self.phase) * stride
+        sway, bob = person.sway * np.sin(self.phase) * stride, person.bob * np.sin(2.0 * self.phase) * stride
         side = np.array([-np.sin(self.yaw), np.cos(self.yaw)])
+        # a body leans forward as it gets down
         lean = 0.25 * self.sunk * np.array([np.cos(self.yaw), np.sin(self.yaw)])
-        xyz = np.array([*(self.xy + sway * side + lean), person.height - self.sunk + bob])
-        roll, nod = 0.5 * sway, 0.35 * bob + 0.1 * self.reach
-        return xyz, np.array([roll, person.pitch_down + nod + self._look, self.yaw])
+        trunk = self._trunk((*(sway * side + lean), bob))
+        nod = 0.35 * person.bob * np.sin(2.0 * self.phase + 0.6) * stride / 0.02
+        rpy = np.array([0.5 * sway, self._gaze[1] + 0.02 * nod, self.yaw + self._gaze[0]])
+        swing = 0.30 * np.sin(self.phase) * stride
+        reach = self.reach if self.progress > 0.0 else None
+        return Body.of(person, trunk, rpy, (self.raised, swing, self.progress, reach))
 
-    def hands(self) -> np.ndarray:
-        """Left and right wrist from the camera, in the frame of its heading [m]."""
-        swing = 0.07 * np.sin(self.phase) * self._stride()
-        rows = []
-        for side in (1.0, -1.0):
-            rest = np.array([0.34 + side * swing, side * (self.person.hand_width + 0.03), -0.44])
-            ready = np.array([0.46, side * self.person.hand_width * 0.85, -0.36])
-            rows.append(rest + (ready - rest) * self.reach)
-        return np.array(rows)
+    def _trunk(self, shake: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Trunk:
+        return Trunk(xy=self.xy.copy(), yaw=self.yaw, sunk=self.sunk, bend=self.bend, shake=shake)
 
-    def _gaze(self) -> float:
-        """How much further down a person looks to keep a near target in sight [rad]."""
-        if self.distance > 1.4 or abs(self.bearing) > 0.7:
-            return 0.0
-        below = np.arctan2(self.person.height - self.sunk - self.target[2], self.distance)
-        return float(np.clip(below - 0.2 - self.person.pitch_down, 0.0, 0.5))
+    def _look_down(self) -> float:
+        """How far below the horizon a person looks: further to keep a near thing in sight, or the hand at it [rad]."""
+        gap, bearing = self.target.gap(self.xy)
+        base = self.person.pitch_down
+        if self.reach is not None:
+            eyes = self._trunk().place(self.person, np.zeros(3))
+            ahead, down = np.hypot(*(self.reach.point[:2] - eyes[:2])), eyes[2] - self.reach.point[2]
+            return float(np.clip(np.arctan2(down, ahead) - 0.12, 0.1, 1.35))
+        if gap > 1.3 or abs(wrap_angle(bearing - self.yaw)) > 0.7:
+            return base
+        below = np.arctan2(self.person.height - self.sunk - self.target.xyz[2], gap + 0.1)
+        return float(np.clip(below - 0.15, base - 0.15, base + 0.55))
+
+    def _look(self, primitive: str) -> None:
+        """Turn the head: ahead of a turn, towards a wanted thing, aside now and then."""
+        wanted = np.array([0.0, self._look_down()])
+        if primitive in ("turn_left", "turn_right"):  # the head leads the body into a turn
+            wanted[0] = 0.12 if primitive == "turn_left" else -0.12
+        if self.reach is not None:
+            wanted[0] = np.clip(self.bearing, -0.4, 0.4)
+        if self._glance_s > 0.0:
+            self._glance_s -= TICK_S
+            wanted += self._glance
+        elif primitive == "advance" and self._rng.random() < GLANCES_HZ * TICK_S:
+            self._glance_s = float(self._rng.uniform(0.3, 0.7))
+            self._glance = self._rng.uniform(-1.0, 1.0, 2) * (GLANCE_YAW, GLANCE_PITCH)
+        self._gaze += np.clip((wanted - self._gaze) / 0.25, -1.5, 1.5) * TICK_S
 
     def _stride(self) -> float:
         """Share of the full gait: 0 standing, 1 at cruise."""
@@ -194,8 +178,8 @@ class Walker:
         """Velocity v_x, v_y, w_z, v_z and how far the hands are raised, 0..1."""
         speed, turn, sink = self.person.speed, self.person.turn_rate, 0.32
         if primitive == "approach_near":
-            near = np.clip(1.6 * (self.distance - NEAR_M), 0.0, 0.75 * speed)
-            return np.array([near, 0.0, np.clip(1.2 * self.bearing, -turn, turn), 0.0]), 0.7
+            near = np.clip(1.5 * (self.gap - NEAR_M), 0.0, 0.75 * speed)
+            return np.array([near, 0.0, np.clip(1.2 * self.bearing, -0.4 * turn, 0.4 * turn), 0.0]), 0.8
         table = {
             "advance": ((speed, 0.0, 0.0, 0.0), 0.0),
             "turn_left": ((0.05, 0.0, turn, 0.0), 0.0),
@@ -207,48 +191,35 @@ class Walker:
             "back_away": ((-0.7 * speed, 0.0, 0.0, 0.0), 0.2),
             "stop_ready": ((0.0, 0.0, 0.0, 0.0), 1.0),
         }
-        velocity, reach = table[primitive]
-        return np.array(velocity), reach
+        velocity, raised = table[primitive]
+        return np.array(velocity), raised
 
 
 def walk_primitive(walker: Walker, primitive: str, num_frames: int, fps: int) -> Walk:
     """A clip of one primitive; `stop_ready` begins with a second of walking, labelled as such."""
     lead_in = round(1.0 * fps) if primitive == "stop_ready" else 0
-    plan = ["advance"] * lead_in + [primitive] * (num_frames - lead_in)
-    return _record(walker, lambda frame: plan[min(frame, len(plan) - 1)], num_frames, fps)
+    plan = ["advance"] * lead_in + [primitive] * (num_frames + 1 - lead_in)
+
+    def act(frame: int) -> str:
+        walker.step(plan[frame])
+        return plan[frame]
+
+    return _record(walker, act, num_frames, fps)
 
 
 def walk_to_goal(walker: Walker, max_frames: int, fps: int) -> Walk:
-    """A clip from anywhere to the target, ended early on arrival."""
-    return _record(walker, lambda frame: walker.goal_primitive(), max_frames, fps)
+    """A clip from anywhere to the touch of the thing, ended early after it."""
+    return _record(walker, lambda frame: walker.walk_on(), max_frames, fps)
 
 
-def _record(walker: Walker, choose: Callable[[int], str], num_frames: int, fps: int) -> Walk:
-    """Walk, looking at the primitive anew each tick, and keep a row per frame and one beyond the last."""
-    positions, angles, hands, labels = [], [], [], []
+def _record(walker: Walker, act: Callable[[int], str], num_frames: int, fps: int) -> Walk:
+    """Walk and keep a row per frame and one beyond the last; a frame's label is what is done right after it."""
+    bodies: list[Body] = []
+    labels: list[int] = []
     for frame in range(num_frames + 1):
-        primitive = choose(frame)
-        xyz, rpy = walker.camera()
-        positions.append(xyz)
-        angles.append(rpy)
-        hands.append(walker.hands())
-        labels.append(PRIMITIVES.index(primitive))
-        if walker.has_arrived:
+        bodies.append(walker.body())
+        if walker.has_arrived or walker.cannot_reach:
             break
-        for _ in range(round(1.0 / (fps * TICK_S))):
-            walker.step(choose(frame))
-    xyz, rpy = np.array(positions), np.array(angles)
-    walk = Walk(xyz, rpy, np.array(hands), np.array(labels, dtype=np.int64), camera_twist(xyz, rpy[:, 2], fps))
-    return walk.cut(len(labels) - 1)
-
-
-def camera_twist(
-    xyz: Float[np.ndarray, "frame 3"], yaw: Float[np.ndarray, " frame"], fps: int
-) -> Float[np.ndarray, "frame 4"]:
-    """v_x, v_y, w_z, v_z from each frame to the next, in the heading of the first of the two; the last row repeats."""
-    move = np.diff(xyz, axis=0) * fps
-    zeros = np.zeros(len(move))
-    ahead = quat_rotate(quat_from_rpy(np.stack([zeros, zeros, -yaw[:-1]], axis=-1)), move)
-    turn = np.asarray(wrap_angle(np.diff(yaw))) * fps
-    rows = np.stack([ahead[:, 0], ahead[:, 1], turn, ahead[:, 2]], axis=-1)
-    return np.concatenate([rows, rows[-1:]]) if len(rows) else np.zeros((len(xyz), 4))
+        doing = [act(frame) for _ in range(round(1.0 / (fps * TICK_S)))]
+        labels.append(PRIMITIVES.index(doing[0]))
+    return poses_to_walk(bodies, labels, fps).cut(len(bodies) - 1)
