@@ -31,11 +31,11 @@ from wbvla.lmo.conditions import cells, disturbed, plain
 from wbvla.lmo.export import export
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import METRICS, FadeConfig, LmoConfig, train
-from wbvla.recipes.lmo import x2_lmo
+from wbvla.recipes.lmo import STAGE_1, x2_lmo
 from wbvla.robots.platforms import load_robot
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_ablation.json"
-STARTS = (0, 100, 150, 180, 205, 225)
+STARTS = (0, 100, 130, 155, 175, 195, 210, 225)
 BUDGET = 240
 FADE = FadeConfig(assist_step=0.03, feed_forward_step=0.015)
 
@@ -69,7 +69,7 @@ VARIANTS: dict[str, Callable[[LmoConfig], LmoConfig]] = {
     "full": lambda config: config,
     "velocity": _velocity,
     "no_direction": _stages(lambda stage: replace(stage, direction=0.0)),
-    "no_stage_2": lambda config: replace(config, stages=config.stages[:1]),
+    "no_stage_2": lambda config: replace(config, stages=config.stages[:STAGE_1]),
     "no_stage_1": lambda config: replace(config, stages=(replace(config.stages[-1], **EXPLORING),)),
     "no_assist": lambda config: replace(config, fade=replace(FADE, assist=0.0)),
     "no_stall": _world(stall_s=0.0),
