@@ -53,7 +53,7 @@ class ManipulationVideoConfig:
     """edge of the head camera's pictures [px]"""
     wrist_size: int = 128
     """edge of both wrist cameras' pictures; 0 = without them [px]"""
-    samples: int = 0
+    samples: int = 4
     """samples per pixel against jagged edges; 0 = one"""
     split: str = "train"
     """`train` or `test`: no colour, surface or object is in both"""
