@@ -22,6 +22,8 @@ from typing import Any
 import tyro
 
 from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
+from wbvla.collect.mani_layout import CLIP
+from wbvla.collect.manipulation_video import FIRST_EPISODE, ManipulationVideoConfig, record_manipulation
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.data.reader import Dataset
@@ -79,6 +81,26 @@ def files_of_dataset(folder: Path, clip: int) -> list[Path]:
     return [p for p in folder.rglob("*") if p.stem in names and "chunk-001" not in str(p.parent) and p.is_file()]
 
 
+def record_mani(options: Options, folder: Path, clips: int) -> None:
+    """Work at a table: so many hours of it by some processes, or a few clips by one."""
+    config = ManipulationVideoConfig(
+        size=options.size, hours=options.hours, processes=options.processes, seed=options.seed
+    )
+    record_manipulation(replace(config, clips=clips, processes=1) if clips else config, folder)
+
+
+def count_mani(folder: Path) -> tuple[int, float, int]:
+    """Head images (those of the wrists come on top), seconds of video and clips of a recording."""
+    clips = [json.loads(path.read_text()) for path in folder.glob(f"truth/*/*/{CLIP}")]
+    images = sum(int(clip["length"]) for clip in clips)
+    return images, images / ManipulationVideoConfig().fps, len(clips)
+
+
+def files_of_mani(folder: Path, clip: int) -> list[Path]:
+    """Everything in the folders of one clip's episode."""
+    return [p for p in folder.glob(f"*/*/{FIRST_EPISODE + clip}/**/*") if p.is_file()]
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of video."""
@@ -91,7 +113,10 @@ class Kind:
     """of a clip"""
 
 
-KINDS: dict[str, Kind] = {"ego": Kind(record_ego, count_dataset, files_of_dataset)}
+KINDS: dict[str, Kind] = {
+    "ego": Kind(record_ego, count_dataset, files_of_dataset),
+    "manipulation": Kind(record_mani, count_mani, files_of_mani),
+}
 
 
 def digest_of(kind: Kind, folder: Path, clip: int) -> str:
