@@ -93,7 +93,7 @@ def test_it_imports_as_agibot_world(recording: Path, tmp_path: Path) -> None:
     report = import_dataset("agibot-world", recording, tmp_path / "d", ImportConfig())
     assert (report.episodes, dict(report.rejected)) == (2, {})
     assert report.copied_videos == 6, "videos are laid out as a dataset's"
-    assert "MIT" in report.licence
+    assert "Apache" in report.licence
     assert check(tmp_path / "d", deep=True) == []
     data = Dataset(tmp_path / "d")
     assert (data.robot, data.fps) == ("bench_two_arm", 10)

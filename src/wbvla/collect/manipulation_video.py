@@ -36,7 +36,7 @@ MAKING = ".making"
 """clips that are not whole yet"""
 FIRST_EPISODE = 700_000
 """number of clip 0; AgiBot World's own are below [-]"""
-LICENCE = "MIT, as wbvla: made by simulation, no recording of AgiBot World is in it"
+LICENCE = "Apache-2.0, as wbvla: made by simulation, no recording of AgiBot World is in it"
 
 
 @dataclass(frozen=True, kw_only=True)
