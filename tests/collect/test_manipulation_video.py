@@ -82,9 +82,13 @@ def test_splits_share_nothing_that_is_drawn() -> None:
     for what in drawn["train"]:
         assert len(drawn["train"][what]) > 1
         assert not drawn["train"][what] & drawn["test"][what], what
-    train, test = np.array(colours["train"]), np.array(colours["test"])
-    assert np.abs(train[:, None] - test[None]).max(axis=2).min() > 0.0
+    owners = {name: split for split, store in SPLITS.items() for name in store.colours}
     named = [np.array(rgb) for store in SPLITS.values() for rgb in store.colours.values()]
+    for split, drawn_rgb in colours.items():
+        nearest = [int(np.argmin([np.abs(rgb - one).max() for one in named])) for rgb in drawn_rgb]
+        assert {list(owners.values())[i] for i in nearest} == {split}, (
+            "a drawn colour is nearest to one of the other split"
+        )
     apart = [np.abs(a - b).max() for i, a in enumerate(named) for b in named[:i]]
     assert min(apart) > 2 * JITTER
 

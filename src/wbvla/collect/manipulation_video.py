@@ -140,18 +140,22 @@ def _introduce(config: ManipulationVideoConfig, folder: Path) -> None:
 
 
 def _clips(config: ManipulationVideoConfig, making: Path, first: int) -> Generator[Path, None, None]:
-    """Folders of finished clips in order, from one on, without end."""
-    numbers, clip = itertools.count(first), config.of_clip()
+    """Folders of finished clips in order, from one on; without end where hours are asked for."""
+    clip = config.of_clip()
+    numbers = iter(range(first, config.clips)) if config.clips else itertools.count(first)
     if config.processes <= 1:
         for number in numbers:
             yield make_clip(clip, making, number)
+        return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(config.processes, spawn, _enter) as pool:
         waiting: deque[Future[Path]] = deque()
         try:
             while True:
-                while len(waiting) < config.processes + 1:
-                    waiting.append(pool.submit(make_clip, clip, making, next(numbers)))
+                for number in itertools.islice(numbers, config.processes + 1 - len(waiting)):
+                    waiting.append(pool.submit(make_clip, clip, making, number))
+                if not waiting:
+                    return
                 try:
                     yield waiting.popleft().result()
                 except BrokenProcessPool as error:
