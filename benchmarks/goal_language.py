@@ -13,6 +13,7 @@ The long form writes docs/results/goal_language.json. Last line: one JSON object
 """
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -221,7 +222,10 @@ def main() -> None:
     figures = measure(options)
     if not options.quick:
         RESULT.parent.mkdir(parents=True, exist_ok=True)
-        write_json(RESULT, {**figures, "command": "python benchmarks/goal_language.py", **provenance()})
+        write_json(
+            RESULT,
+            {**figures, "command": " ".join(["python", "benchmarks/goal_language.py", *sys.argv[1:]]), **provenance()},
+        )
         print(f"written to docs/results/{RESULT.name}")
     print(json.dumps(figures))
 

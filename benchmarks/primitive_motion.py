@@ -12,6 +12,7 @@ most frequent mistakes. The long form writes docs/results/primitive_motion.json.
 
 import json
 from collections import Counter
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,14 @@ def main() -> None:
     figures = measure(options)
     if not options.quick:
         RESULT.parent.mkdir(parents=True, exist_ok=True)
-        write_json(RESULT, {**figures, "command": "python benchmarks/primitive_motion.py", **provenance()})
+        write_json(
+            RESULT,
+            {
+                **figures,
+                "command": " ".join(["python", "benchmarks/primitive_motion.py", *sys.argv[1:]]),
+                **provenance(),
+            },
+        )
         print(f"written to docs/results/{RESULT.name}")
     print(json.dumps(figures))
 

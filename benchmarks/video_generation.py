@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -181,7 +182,14 @@ def main() -> None:
     }
     if not options.quick:
         RESULT.parent.mkdir(parents=True, exist_ok=True)
-        write_json(RESULT, {**figures, "command": "python benchmarks/video_generation.py", **provenance()})
+        write_json(
+            RESULT,
+            {
+                **figures,
+                "command": " ".join(["python", "benchmarks/video_generation.py", *sys.argv[1:]]),
+                **provenance(),
+            },
+        )
         print(f"written to docs/results/{RESULT.name}")
     print(json.dumps(figures))
 

@@ -2,7 +2,7 @@
 
 python scripts/ego_film.py [--seed 0] [--docs FOLDER]
 
-Left of the sheet: walks to things at their start, half-way and at the touch, in rooms of the split `train` (first four
+Left of the sheet: walks to things at their start, half-way and at the touch, in rooms of the split `train` (first six
 rows) and `test`. Right: each primitive. The film shows both, with the words that the person was told.
 """
 
