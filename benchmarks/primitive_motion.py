@@ -11,8 +11,8 @@ most frequent mistakes. The long form writes docs/results/primitive_motion.json.
 """
 
 import json
-from collections import Counter
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any

@@ -150,21 +150,24 @@ def hanging(person: Person, raised: float, swing: float, sign: float) -> tuple[f
     return float(x), float(sign * y), float(z)
 
 
-def elbow_of(
-    person: Person, shoulder: Float[np.ndarray, "3"], wrist: Float[np.ndarray, "3"], outward: Float[np.ndarray, "3"]
-) -> Float[np.ndarray, "3"]:
-    """The elbow, swivelled towards a direction (law of cosines) [m]."""
-    line = wrist - shoulder
-    distance = max(float(np.linalg.norm(line)), 1e-6)
+def elbows_of(
+    person: Person,
+    shoulders: Float[np.ndarray, "*b 3"],
+    wrists: Float[np.ndarray, "*b 3"],
+    outward: Float[np.ndarray, "*b 3"],
+) -> Float[np.ndarray, "*b 3"]:
+    """The elbows, swivelled towards a direction (law of cosines) [m]."""
+    line = wrists - shoulders
+    distance = np.maximum(np.linalg.norm(line, axis=-1, keepdims=True), 1e-6)
     axis, a, b = line / distance, person.upper_arm, person.forearm
-    reach = min(distance, (a + b) * 0.9999)
+    reach = np.minimum(distance, (a + b) * 0.9999)
     along = (a * a - b * b + reach * reach) / (2.0 * reach)
-    side = outward - axis * float(outward @ axis)
-    side /= max(float(np.linalg.norm(side)), 1e-9)
-    return shoulder + axis * along + side * np.sqrt(max(a * a - along * along, 0.0))
+    side = outward - axis * (outward * axis).sum(axis=-1, keepdims=True)
+    side = side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9)
+    return shoulders + axis * along + side * np.sqrt(np.maximum(a * a - along * along, 0.0))
 
 
-def quat_between(start: Float[np.ndarray, "3"], end: Float[np.ndarray, "3"]) -> Float[np.ndarray, "4"]:
+def quat_between(start: Float[np.ndarray, "*b 3"], end: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 4"]:
     """`quat_wxyz` of a limb whose x axis points from one place to another, without roll."""
-    x, y, z = end - start
-    return quat_from_rpy(np.array([0.0, np.arctan2(-z, np.hypot(x, y)), np.arctan2(y, x)]))
+    x, y, z = np.moveaxis(end - start, -1, 0)
+    return quat_from_rpy(np.stack([np.zeros_like(x), np.arctan2(-z, np.hypot(x, y)), np.arctan2(y, x)], axis=-1))

@@ -11,7 +11,7 @@ from wbvla.collect.ego_arms import (
     TOUCH_CURL,
     Reach,
     Trunk,
-    elbow_of,
+    elbows_of,
     hand_at,
     hanging,
     quat_between,
@@ -25,13 +25,18 @@ ARM = ("shoulder", "elbow", "wrist")
 
 @dataclass(frozen=True)
 class Body:
-    """A person at one instant."""
+    """A person at one instant; what all frames can be given at once is left to `poses_to_walk`."""
 
     head_xyz: Float[np.ndarray, "3"]
     head_rpy: Float[np.ndarray, "3"]
-    arms: Float[np.ndarray, "2 3 3"]
-    palms: Float[np.ndarray, "2 4"]
-    curls: Float[np.ndarray, "2"]
+    shoulders: Float[np.ndarray, "2 3"]
+    wrists: Float[np.ndarray, "2 3"]
+    carried: Float[np.ndarray, "2"]
+    """heading of the trunk [rad], and how far the hands are raised, 0..1"""
+    shares: Float[np.ndarray, "2"]
+    """left, right; how far a hand is on its way to a thing, 0..1"""
+    touches: Float[np.ndarray, "2 4"]
+    """left, right; `quat_wxyz` of the palm at the touch"""
 
     @staticmethod
     def of(
@@ -42,36 +47,29 @@ class Body:
     ) -> "Body":
         """From where the trunk is and the head looks; `hands`: how far raised, swing [rad], progress of a reach, it."""
         raised, swing, progress, reach = hands
-        arms, palms, curls = np.zeros((2, 3, 3)), np.zeros((2, 4)), np.zeros(2)
+        shoulders, wrists = np.zeros((2, 3)), np.zeros((2, 3))
+        shares, touches = np.zeros(2), np.tile([1.0, 0.0, 0.0, 0.0], (2, 1))
         for row, sign in enumerate((1.0, -1.0)):
-            shoulder = trunk.shoulder(person, sign)
-            wrist = shoulder + rotated(hanging(person, raised, sign * swing, sign), trunk.yaw)
-            outward = rotated((-0.35, 0.6 * sign, -1.0), trunk.yaw)
-            share, goal = (progress, reach) if reach is not None and reach.sign == sign else (0.0, None)
-            curls[row] = REST_CURL + (READY_CURL - REST_CURL) * raised
-            lift = rotated((0.12, 0.0, 0.10), trunk.yaw) * np.sin(np.pi * share)
-            touch = hand_at(person, shoulder, goal.point, trunk.yaw) if goal else None
-            if touch is not None:  # a hand rises a little on its way, over the edge of what it reaches for
-                wrist = wrist + (touch[0] - wrist) * share + lift * (share < 1.0)
-                curls[row] += (TOUCH_CURL - curls[row]) * share
-            elbow = elbow_of(person, shoulder, wrist, outward)
-            # palms face each other beside the body and turn down as the hands are raised
-            roll = -sign * (1.15 - 0.75 * raised)
-            own = quat_multiply(quat_between(elbow, wrist), quat_from_rpy(np.array([roll, 0.0, 0.0])))
-            arms[row] = shoulder, elbow, wrist
-            palms[row] = own if touch is None else slerp(own, touch[1], share)
-        head = trunk.place(person, np.zeros(3))
-        return Body(head, rpy, arms, palms, curls)
+            shoulders[row] = trunk.shoulder(person, sign)
+            wrists[row] = shoulders[row] + rotated(hanging(person, raised, sign * swing, sign), trunk.yaw)
+            if reach is not None and reach.sign == sign:
+                wrist, touches[row] = hand_at(person, shoulders[row], reach.point, trunk.yaw)
+                # a hand rises a little on its way, over the edge of what it reaches for
+                lift = rotated((0.12, 0.0, 0.10), trunk.yaw) * np.sin(np.pi * progress) * (progress < 1.0)
+                wrists[row] += (wrist - wrists[row]) * progress + lift
+                shares[row] = progress
+        head, carried = trunk.place(person, np.zeros(3)), np.array([trunk.yaw, raised])
+        return Body(head, rpy, shoulders, wrists, carried, shares, touches)
 
 
-def slerp(a: Float[np.ndarray, "4"], b: Float[np.ndarray, "4"], share: float) -> Float[np.ndarray, "4"]:
+def slerp(
+    a: Float[np.ndarray, "*b 4"], b: Float[np.ndarray, "*b 4"], share: Float[np.ndarray, "*b"]
+) -> Float[np.ndarray, "*b 4"]:
     """`quat_wxyz` a share of the way from a to b, the short way (Shoemake 1985)."""
-    dot = float(a @ b)
-    b, dot = (b, dot) if dot >= 0.0 else (-b, -dot)
-    angle = np.arccos(min(dot, 1.0))
-    if angle < 1e-6:
-        return b
-    return (np.sin((1.0 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    dot = (a * b).sum(axis=-1, keepdims=True)
+    b, angle = np.where(dot < 0.0, -b, b), np.arccos(np.clip(np.abs(dot), 0.0, 1.0 - 1e-12))
+    part = share[..., None]
+    return (np.sin((1.0 - part) * angle) * a + np.sin(part * angle) * b) / np.sin(angle)
 
 
 @dataclass(frozen=True)
@@ -112,19 +110,48 @@ class Walk:
         """Left, right wrist in the world: x y z [m], palm wxyz."""
         return np.concatenate([self.arms[:, :, 2], self.palms], axis=-1)
 
+    def drawn(self, person: Person) -> tuple[Float[np.ndarray, "frame part 3"], Float[np.ndarray, "frame part 4"]]:
+        """Places [m] and `quat_wxyz` of the head, then of upper arm, forearm, palm and fingers, left and right."""
+        shoulder, elbow, wrist = np.moveaxis(self.arms, 2, 0)
+        zeros = np.zeros_like(self.curls)
+        bent = quat_multiply(self.palms, quat_from_rpy(np.stack([zeros, self.curls, zeros], axis=-1)))
+        knuckles = np.broadcast_to([person.palm, 0.0, 0.0], wrist.shape)
+        places = np.stack([shoulder, elbow, wrist, wrist + quat_rotate(self.palms, knuckles)], axis=2)
+        quats = np.stack([quat_between(shoulder, elbow), quat_between(elbow, wrist), self.palms, bent], axis=2)
+        count = (len(self.head_xyz), -1)
+        return (
+            np.concatenate([self.head_xyz[:, None], places.reshape(*count, 3)], axis=1),
+            np.concatenate([quat_from_rpy(self.head_rpy)[:, None], quats.reshape(*count, 4)], axis=1),
+        )
+
     def fingertips(self, person: Person) -> Float[np.ndarray, "frame 2 3"]:
         """Tips of the middle fingers in the world [m]."""
         local = np.stack([[person.fingertip(float(curl)) for curl in row] for row in self.curls])
         return self.arms[:, :, 2] + quat_rotate(self.palms, local)
 
 
-def poses_to_walk(bodies: list[Body], labels: list[int], fps: int) -> Walk:
+def poses_to_walk(person: Person, bodies: list[Body], labels: list[int], fps: int) -> Walk:
     """Instants at 1 / fps as one motion, a label each; the one more of them that there may be only ends the last."""
     rows = {f.name: np.stack([getattr(body, f.name) for body in bodies]) for f in fields(Body)}
-    rows["twist"] = camera_twist(rows["head_xyz"], rows["head_rpy"][:, 2], fps)
+    twist = camera_twist(rows["head_xyz"], rows["head_rpy"][:, 2], fps)
+    yaw, raised = rows["carried"][:, None, 0], rows["carried"][:, None, 1]
+    zeros, sign, share = np.zeros((len(bodies), 2)), np.array([1.0, -1.0]), rows["shares"]
+    outward = np.stack([-0.35 + zeros, 0.6 * sign + zeros, -1.0 + zeros], axis=-1)
+    outward = quat_rotate(quat_from_rpy(np.stack([zeros, zeros, yaw + zeros], axis=-1)), outward)
+    elbows = elbows_of(person, rows["shoulders"], rows["wrists"], outward)
+    # palms face each other beside the body and turn down as the hands are raised
+    roll = quat_from_rpy(np.stack([-sign * (1.15 - 0.75 * raised), zeros, zeros], axis=-1))
+    palms = slerp(quat_multiply(quat_between(elbows, rows["wrists"]), roll), rows["touches"], share)
+    curls = REST_CURL + (READY_CURL - REST_CURL) * raised + zeros
     length = min(len(bodies), len(labels))
     return Walk(
-        **{name: values[:length] for name, values in rows.items()}, primitive=np.array(labels[:length], dtype=np.int64)
+        head_xyz=rows["head_xyz"][:length],
+        head_rpy=rows["head_rpy"][:length],
+        arms=np.stack([rows["shoulders"], elbows, rows["wrists"]], axis=2)[:length],
+        palms=palms[:length],
+        curls=(curls + (TOUCH_CURL - curls) * share)[:length],
+        primitive=np.array(labels[:length], dtype=np.int64),
+        twist=twist[:length],
     )
 
 

@@ -21,7 +21,7 @@ FOVY = (58.0, 68.0)
 SIDES = ("left", "right")
 PARTS = ("upper", "fore", "palm", "fingers")
 """bodies of one arm, moved from outside"""
-BOX, CYLINDER = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
+CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
 ELLIPSOID, CAPSULE = mujoco.mjtGeom.mjGEOM_ELLIPSOID, mujoco.mjtGeom.mjGEOM_CAPSULE
 
 
@@ -174,9 +174,7 @@ def _add_palm(body: mujoco.MjsBody, person: Person, sign: float) -> None:
 
 
 def _add_fingers(body: mujoco.MjsBody, person: Person, sign: float) -> None:
-    """Four fingers from the knuckles along x, the middle one as long as `finger`, with paler nails."""
-    nail = tuple(float(v) for v in np.clip(0.6 * np.array(person.skin) + 0.36, 0.0, 1.0))
+    """Four fingers from the knuckles along x, the middle one as long as `finger`."""
     for place, share in ((-0.031, 0.90), (-0.0105, 1.0), (0.0105, 0.94), (0.030, 0.76)):
-        y, length, radius = sign * place, share * person.finger, 0.0092
-        _limb(body, length - radius, radius, person.skin).pos = ((length - radius) / 2, y, 0.0)
-        _shape(body, BOX, (0.006, 0.005, 0.002), (length - 0.014, y, radius - 0.001), (nail[0], nail[1], nail[2]))
+        length, radius = share * person.finger, 0.0092
+        _limb(body, length - radius, radius, person.skin).pos = ((length - radius) / 2, sign * place, 0.0)

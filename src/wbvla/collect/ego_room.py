@@ -6,14 +6,12 @@ import mujoco
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from wbvla.collect.ego_arms import quat_between
 from wbvla.collect.ego_body import Walk
 from wbvla.collect.ego_draft import BOX, Draft, Spot
 from wbvla.collect.ego_furniture import ABOVE, PIECES, ROOMS, Piece
 from wbvla.collect.ego_goals import Footprint, Goal, Landmark, Target, goals_of
 from wbvla.collect.ego_looks import draw, key, palette, shade
 from wbvla.collect.ego_person import PARTS, SIDES, Person, add_person
-from wbvla.core.rotation import quat_from_rpy, quat_multiply, quat_rotate
 from wbvla.data.features import pinhole
 from wbvla.sim.camera import RenderConfig, Renderer
 from wbvla.sim.scene import RoomConfig, add_room
@@ -222,7 +220,8 @@ class EgoRoom:
         self.model = plan.model.compile()
         self.data = mujoco.MjData(self.model)
         parts = (f"{side}_{part}" for side in SIDES for part in PARTS)
-        self._slots = {name: int(self.model.body(name).mocapid[0]) for name in ("person", *parts)}
+        self._slots = [int(self.model.body(name).mocapid[0]) for name in ("person", *parts)]
+        self._posed: tuple[Walk, np.ndarray, np.ndarray] | None = None
         self._renderer = Renderer(self.model, ("head",), config)
 
     @property
@@ -237,22 +236,13 @@ class EgoRoom:
 
     def pose(self, walk: Walk, row: int) -> None:
         """Put camera, arms and hands where a walk has them."""
-        self._put("person", walk.head_xyz[row], quat_from_rpy(walk.head_rpy[row]))
-        knuckles = np.array([self.plan.person.palm, 0.0, 0.0])
-        for side, arm, palm, curl in zip(SIDES, walk.arms[row], walk.palms[row], walk.curls[row]):
-            shoulder, elbow, wrist = arm
-            self._put(f"{side}_upper", shoulder, quat_between(shoulder, elbow))
-            self._put(f"{side}_fore", elbow, quat_between(elbow, wrist))
-            self._put(f"{side}_palm", wrist, palm)
-            bent = quat_multiply(palm, quat_from_rpy(np.array([0.0, float(curl), 0.0])))
-            self._put(f"{side}_fingers", wrist + quat_rotate(palm, knuckles), bent)
+        if self._posed is None or self._posed[0] is not walk:  # all frames at once, which is much faster
+            self._posed = (walk, *walk.drawn(self.plan.person))
+        _, places, quats = self._posed
+        self.data.mocap_pos[self._slots], self.data.mocap_quat[self._slots] = places[row], quats[row]
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_camlight(self.model, self.data)
 
     def close(self) -> None:
         """Free OpenGL."""
         self._renderer.close()
-
-    def _put(self, name: str, xyz: np.ndarray, quat: np.ndarray) -> None:
-        slot = self._slots[name]
-        self.data.mocap_pos[slot], self.data.mocap_quat[slot] = xyz, quat

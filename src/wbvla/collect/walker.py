@@ -222,4 +222,4 @@ def _record(walker: Walker, act: Callable[[int], str], num_frames: int, fps: int
             break
         doing = [act(frame) for _ in range(round(1.0 / (fps * TICK_S)))]
         labels.append(PRIMITIVES.index(doing[0]))
-    return poses_to_walk(bodies, labels, fps).cut(len(bodies) - 1)
+    return poses_to_walk(walker.person, bodies, labels, fps).cut(len(bodies) - 1)

@@ -15,7 +15,7 @@ class DemoConfig:
     """robot by name"""
     task: str = "box-lift"
     """task that is demonstrated, learnt and evaluated"""
-    egovideo: EgoVideoConfig = field(default_factory=lambda: EgoVideoConfig(num_clips=400))
+    egovideo: EgoVideoConfig = field(default_factory=lambda: EgoVideoConfig(num_clips=400, processes=2))
     """action-free video"""
     demonstrations: int = 60
     """successful episodes of the scripted expert to record"""
