@@ -6,9 +6,10 @@ import shutil
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,16 +131,17 @@ def truth_of(clip: Clip, room: int) -> dict[str, np.ndarray]:
     return found | ({"goal_xyz_w": np.array(clip.goal.target.solid.xyz)} if clip.goal else {})
 
 
-def shots(reel: Reel, first: int, last: int, processes: int) -> Iterator[Shot]:
+def shots(reel: Reel, first: int, last: int, processes: int) -> Generator[Shot, None, None]:
     """Clips from `first` to before `last` in order; `last` 0: without end. The work folder goes when it is left."""
     work = reel.folder / WORK
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        made = _here(reel, first, last) if processes == 1 else _pooled(reel, first, last, processes)
-        for index, shot in enumerate(made, first):
-            yield shot
-            shutil.rmtree(_folder(reel, index), ignore_errors=True)
+        # closed here, so that no process writes into the work folder any more when that goes
+        with closing(_here(reel, first, last) if processes == 1 else _pooled(reel, first, last, processes)) as made:
+            for index, shot in enumerate(made, first):
+                yield shot
+                shutil.rmtree(_folder(reel, index), ignore_errors=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -148,7 +150,7 @@ def _folder(reel: Reel, index: int) -> Path:
     return reel.folder / WORK / f"{index:06d}"
 
 
-def _here(reel: Reel, first: int, last: int) -> Iterator[Shot]:
+def _here(reel: Reel, first: int, last: int) -> Generator[Shot, None, None]:
     studio = Studio(reel)
     try:
         while not last or first < last:
@@ -158,7 +160,7 @@ def _here(reel: Reel, first: int, last: int) -> Iterator[Shot]:
         studio.close()
 
 
-def _pooled(reel: Reel, first: int, last: int, processes: int) -> Iterator[Shot]:
+def _pooled(reel: Reel, first: int, last: int, processes: int) -> Generator[Shot, None, None]:
     """A room is one piece of work: its clips come together, and no two processes build the same room."""
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _enter, (reel,))

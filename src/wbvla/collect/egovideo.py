@@ -7,6 +7,7 @@ action appears. True camera motion and hand poses go to `truth/`, where only eva
 import json
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,11 +168,12 @@ def record_egovideo(
             return writer.num_frames < config.num_frames if config.hours else writer.num_episodes < last
 
         if lacking():
-            for shot in shots(reel, writer.num_episodes, last, config.processes):
-                _commit(writer, config, shot)
-                on_clip(writer.num_episodes, writer.num_frames)
-                if not lacking():
-                    break
+            with closing(shots(reel, writer.num_episodes, last, config.processes)) as made:
+                for shot in made:
+                    _commit(writer, config, shot)
+                    on_clip(writer.num_episodes, writer.num_frames)
+                    if not lacking():
+                        break
         frames = writer.num_frames
     if Dataset(folder).stats.get("index", {}).get("count", [0])[0] != frames:
         write_stats(folder)  # a kill came between the last clip and the statistics
