@@ -107,9 +107,9 @@ class Predictor(nn.Module):
         self.sees, self.reads = "image" in name, "text" in name
         self.text = nn.Sequential(nn.Linear(num_words, 64), nn.GELU(), nn.Linear(64, 64))
         layers: list[nn.Module] = []
-        for a, b, stride in ((5, 24, 2), (24, 48, 2), (48, 64, 1)):
+        for a, b, stride in ((5, 16, 2), (16, 32, 2), (32, 64, 1)):
             layers += [nn.Conv2d(a, b, 3, stride, 1), nn.GroupNorm(4, b), nn.GELU()]
-        self.cnn = nn.Sequential(*layers, nn.Conv2d(64, 64, 3, 1, 1))
+        self.cnn = nn.Sequential(*layers, nn.Conv2d(64, 64, 1))
         self.query = nn.Linear(64, 4 * 64)
         self.free = nn.Parameter(0.1 * torch.randn(1, 4 * 64))
         size = (64 if self.reads else 0) + (4 * 66 if self.sees else 0)
