@@ -77,10 +77,10 @@ def grid(rows: list[list[np.ndarray]]) -> Image.Image:
     return image
 
 
-def cameras_of(stage: Stage) -> tuple[str, str]:
-    """The robot's eyes, those that see what the task is about, and a camera outside."""
+def cameras_of(stage: Stage) -> tuple[str, ...]:
+    """The robot's eyes, first those that see what the task is about, and a camera outside."""
     names = {stage.world.model.camera(i).name for i in range(stage.world.model.ncam)}
-    return (*stage.task.cameras, EYES)[0], OVERVIEW if OVERVIEW in names else OUTSIDE
+    return (*stage.task.cameras, EYES, OVERVIEW if OVERVIEW in names else OUTSIDE)
 
 
 def sheet(task: str, seed: int) -> tuple[Image.Image, Outcome]:

@@ -6,10 +6,12 @@ import pytest
 from wbvla.core.command import Command
 from wbvla.core.records import BodyState, JointTarget, Tick
 from wbvla.evaluate.efficiency import held_rates, measure_efficiency, mechanical_energy, summarise_efficiency
+from wbvla.evaluate.page import touching
 from wbvla.evaluate.safety import measure_safety, summarise_safety
 from wbvla.evaluate.ticks import TickLog
 from wbvla.robots.description import RobotSpec
 from wbvla.robots.platforms import load_robot
+from wbvla.sim.person_contact import PersonContact
 
 HZ = 50.0
 
@@ -79,7 +81,23 @@ def test_fall_is_seen_and_its_rate_bounded(spec: RobotSpec) -> None:
     assert (summary["falls"], summary["trips"]) == (1, {"tilt": 1})
     assert summary["fall_rate_upper_95"] == pytest.approx(0.8646, abs=1e-3)
     assert summary["self_collision"] is None
+    assert summary["person"] is None, "there was nobody"
     assert summarise_safety([]) is None
+
+
+def test_force_on_a_person_is_reported_beside_its_limit(spec: RobotSpec) -> None:
+    felt = PersonContact(max_n=30.0, filtered_n=21.0, region="hand", share_of_limit=0.15, duration_s=1.5)
+    none = PersonContact(max_n=0.0, filtered_n=0.0, region="", share_of_limit=0.0, duration_s=0.0)
+    trials = [measure_safety(run_log(spec, 5), spec, trip="", person=person) for person in (felt, none)]
+    summary = summarise_safety(trials)
+    assert summary is not None
+    assert summary["person"]["touched"] == 1
+    assert summary["person"]["filtered_n"] == 21.0
+    page = touching([{"name": "expert", "safety": summary}, {"name": "nobody", "safety": None}])
+    assert "21.0 N" in page
+    assert "15 % (hand)" in page
+    assert "15066" in page
+    assert touching([{"name": "nobody", "safety": None}]) == ""
 
 
 def test_energy_counts_work_done_not_work_won_back() -> None:

@@ -185,7 +185,26 @@ def safety(contenders: Sequence[Mapping[str, Any]]) -> str:
     head = ["driver", "falls, one-sided 95 %", "largest tilt", "beyond position limit", "beyond speed limit",
             "beyond torque limit", "trips", "safety layer, acts per minute"]  # fmt: skip
     missing = "Self-collision, contact impulses and capture-point margin: " + NOT_MEASURED + "."
-    return section("Safety", table(head, rows), f'<p class="note">{missing}</p>')
+    return section("Safety", table(head, rows), touching(contenders), f'<p class="note">{missing}</p>')
+
+
+def touching(contenders: Sequence[Mapping[str, Any]]) -> str:
+    """Contact force on the person in the scene; empty where there is none."""
+    rows = []
+    for c in contenders:
+        p = (c["safety"] or {}).get("person")
+        if p:
+            forces = [f"{p['max_n']:.1f} N", f"{p['filtered_n']:.1f} N"]
+            share = f"{100 * p['worst_share_of_limit']:.0f} %" + (
+                f" ({escape(p['worst_region'])})" if p["touched"] else ""
+            )
+            beyond = f"{p['beyond_limit']} of {p['trials']}"
+            rows.append(
+                [escape(c["name"]), f"{p['touched']} of {p['trials']}", *forces, share, beyond, escape(p["limit"])]
+            )
+    head = ["driver", "trials with touch", "largest force on the person", "largest filtered force", "of its limit",
+            "trials beyond a limit", "limit"]  # fmt: skip
+    return table(head, rows) if rows else ""
 
 
 def efficiency(contenders: Sequence[Mapping[str, Any]]) -> str:

@@ -115,10 +115,14 @@ def add_pieces(scene: mujoco.MjSpec, names: Iterable[str]) -> None:
         piece.build(Spot(body, name))
 
 
-def add_overview(scene: mujoco.MjSpec, room: RoomConfig) -> None:
-    """A camera `overview` outside, above a corner of the room, that sees all of its floor; walls are open from behind,
-    and with shadows there is no ceiling."""
-    x, y = 1.35 * room.half_x, -1.9 * room.half_y
+def add_overview(scene: mujoco.MjSpec, room: RoomConfig, aside: float = 1.35) -> None:
+    """A camera `overview` outside, above the room, that sees all of its floor; walls are open from behind, and with
+    shadows there is no ceiling.
+
+    Args:
+        aside: where it stands along x, in half lengths of the room [-].
+    """
+    x, y = aside * room.half_x, -1.9 * room.half_y
     quat = camera_quat(0.66, float(np.arctan2(-y, -x)))
     scene.worldbody.add_camera(name=OVERVIEW, pos=(x, y, 2.4 * room.height), quat=quat, fovy=42.0)
 

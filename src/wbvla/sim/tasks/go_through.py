@@ -120,7 +120,7 @@ class GoThrough(Task):
         half = config.mat_half_m
         _box(mat, "mat.edge", (half, half, 0.002), (0.0, 0.0, 0.002), EDGE_RGB)
         _box(mat, "mat.middle", (half - 0.05, half - 0.05, 0.003), (0.0, 0.0, 0.003), MAT_RGB)
-        add_overview(scene, self.config.room)
+        add_overview(scene, self.config.room, 0.0)
         world = World(spec, scene)
         Touches(world)
         self.reset(world, 0)

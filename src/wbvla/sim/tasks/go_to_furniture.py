@@ -83,7 +83,7 @@ class GoConfig:
     """share of the starts at full difficulty with a low table in the way, where there is room for one [-]"""
     around_m: float = 0.85
     """room on every side of it"""
-    stop_m: float = 0.45
+    stop_m: float = 0.55
     """where to stand before a piece's front"""
     reach_m: float = 0.75
     """a root nearer to the goal's footprint than this is there"""
@@ -218,12 +218,15 @@ class GoToFurniture(Task):
         """Hide what hangs on a wall behind a piece that covers it."""
         model = world.model
         tall = [name for name in (*GOALS, *OTHERS) if PIECES[name].height_m > 1.0]
-        for geom in range(model.ngeom):
-            on_wall = model.body(int(model.geom_bodyid[geom])).name.startswith("wall_")
-            if on_wall and model.geom(geom).name.startswith(PIECE):
-                at = world.data.geom_xpos[geom][:2]
-                if any(from_front_m(world, name, at) < HIDDEN_M for name in tall):
-                    model.geom_group[geom] = UNSEEN
+        walls = [model.body(f"wall_{index}").id for index in range(len(WALLS))]
+        hung: dict[str, list[int]] = {}
+        for geom in np.flatnonzero(np.isin(model.geom_bodyid, walls)):
+            if model.geom(int(geom)).name.startswith(PIECE):
+                hung.setdefault(model.geom(int(geom)).name.rpartition(".")[0], []).append(int(geom))
+        for geoms in hung.values():
+            spots = [world.data.geom_xpos[geom][:2] for geom in geoms]
+            if any(from_front_m(world, name, at) < HIDDEN_M for name in tall for at in spots):
+                model.geom_group[geoms] = UNSEEN
 
     # Where the robot is.
 

@@ -20,6 +20,8 @@ from wbvla.sim.tasks.variation import Area, VariationConfig, vary
 
 SEES = "head_forward"
 """the camera that sees people: the policy's head camera looks 40 degrees down, at legs"""
+BEHIND_M = 2.7
+"""room behind a person's place [m]"""
 CLEAR_M = 0.9
 """no loose things nearer than this to the way between robot and person [m]"""
 
@@ -50,7 +52,7 @@ class SocialTask(Task):
 
     family = SOCIAL
     cameras = (SEES,)
-    room = RoomConfig()
+    room = RoomConfig(half_y=4.6)
 
     def __init__(self, config: SocialConfig) -> None:
         self.config = config
@@ -96,8 +98,9 @@ class SocialTask(Task):
 
     def _draw(self, rng: np.random.Generator) -> None:
         config = self.config
-        self._at = np.array([-1.3, 0.0]) + rng.uniform(-1, 1, 2) * config.place_m
-        self._yaw = float(rng.uniform(-1, 1)) * config.turned_rad
+        before, beside = rng.uniform(-1, 1, 2) * config.place_m
+        self._at = np.array([float(beside), self.room.half_y - BEHIND_M + float(before)])
+        self._yaw = -np.pi / 2.0 + float(rng.uniform(-1, 1)) * config.turned_rad
 
     def axis(self) -> tuple[Float[np.ndarray, "2"], float]:
         """What starts are measured from: a place [m] and the heading that looks at it [rad]."""

@@ -141,7 +141,7 @@ class StopWhenTold(SocialTask):
     train_instructions, test_instructions = TRAIN, TEST
     subgoals = ("walking", "stopped", "waited", "arrived")
     time_limit_s = 50.0
-    room = RoomConfig(half_x=5.0)
+    room = RoomConfig(half_y=5.0)
     config: StopConfig
 
     def __init__(self, config: StopConfig | None = None) -> None:
