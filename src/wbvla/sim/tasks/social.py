@@ -22,6 +22,8 @@ SEES = "head_forward"
 """the camera that sees people: the policy's head camera looks 40 degrees down, at legs"""
 BEHIND_M = 2.7
 """room behind a person's place [m]"""
+LOOKS_RAD = -np.pi / 2.0 + 0.35
+"""where people look in the room, but for some turn: the camera outside sees them, and the robot from its right [rad]"""
 CLEAR_M = 0.9
 """no loose things nearer than this to the way between robot and person [m]"""
 
@@ -39,7 +41,7 @@ class SocialConfig:
     place_m: tuple[float, float] = (0.4, 0.5)
     """the person stands up to this before and beside their place in the room"""
     turned_rad: float = 0.3
-    """and looks up to this aside of the room's long side"""
+    """and looks up to this aside of where people look in the room"""
     facing_rad: float = 0.35
     """a robot that has the person within this of its heading faces them"""
     before_rad: float = float(np.pi / 3)
@@ -100,7 +102,7 @@ class SocialTask(Task):
         config = self.config
         before, beside = rng.uniform(-1, 1, 2) * config.place_m
         self._at = np.array([float(beside), self.room.half_y - BEHIND_M + float(before)])
-        self._yaw = -np.pi / 2.0 + float(rng.uniform(-1, 1)) * config.turned_rad
+        self._yaw = LOOKS_RAD + float(rng.uniform(-1, 1)) * config.turned_rad
 
     def axis(self) -> tuple[Float[np.ndarray, "2"], float]:
         """What starts are measured from: a place [m] and the heading that looks at it [rad]."""
