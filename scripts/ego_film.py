@@ -9,6 +9,7 @@ rows) and `test`. Right: each primitive. The film shows both, with the words tha
 import argparse
 import io
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,11 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     """A picture over a line of words."""
     image = Image.new("RGB", (SIZE.width, SIZE.height + LABEL), (18, 20, 24))
     image.paste(Image.fromarray(picture), (0, 0))
-    font = ImageFont.load_default(11 if len(text) < 42 else 9)
-    ImageDraw.Draw(image).text((5, SIZE.height + 5), text, fill=(236, 238, 240), font=font)
+    lines = textwrap.wrap(text, 44)
+    font = ImageFont.load_default(11 if len(lines) == 1 else 9)
+    for number, line in enumerate(lines):
+        place = (5, SIZE.height + (5 if len(lines) == 1 else 1 + 11 * number))
+        ImageDraw.Draw(image).text(place, line, fill=(236, 238, 240), font=font)
     return np.asarray(image)
 
 
@@ -121,7 +125,9 @@ def main() -> int:
     goals, moves = walks(options.seed), primitives(options.seed)
     picture, path = sheet(goals, moves), options.docs / "films" / "egovideo.mp4"
     write_bytes(options.docs / "images" / "egovideo.webp", picture)
-    film([take for pair in zip(goals, moves) for take in pair], path)
+    shown = [*goals[:4], goals[-1]]  # with two primitives after each, all of them within the minute
+    takes = [take for i, goal in enumerate(shown) for take in (goal, *moves[2 * i : 2 * i + 2])]
+    film([*takes, goals[4]], path)
     sizes = len(picture), path.stat().st_size
     sys.stdout.write(f"{options.docs}: sheet {sizes[0] // 1000} kB, film {sizes[1] // 1000} kB\n")
     return int(sizes[0] > SHEET_BYTES or sizes[1] > FILM_BYTES)
