@@ -5,7 +5,8 @@
 The cameras play pre-rendered footage by the clock, each in its own process; every frame carries its number as a bar
 code. The loop is the robot loop with the shipped controller on the simulated body in real time. Afterwards the dataset
 is read back: `frames` are those whose bar code is in it, `dropped` those that the cameras gave while the clip was open
-and that are not. Last line: one JSON object. The long form writes docs/results/data_record.json.
+and that are not, as the recorder counted them; gaps between bar codes can be no more (`gaps`; frames before the first
+row and after the last leave none). Last line: one JSON object. The long form writes docs/results/data_record.json.
 """
 
 import argparse
@@ -164,9 +165,11 @@ def counted(folder: Path, news: dict[str, Any]) -> dict[str, Any]:
         dropped += int(np.diff(sequence).sum()) + 1 - len(sequence)
     said = sum(n for lost in news["counts"]["dropped"].values() for n in lost.values())
     faults = [str(f) for f in check(folder)]
-    share = dropped / (dropped + frames)
+    if dropped > said:
+        raise SystemExit(f"{dropped} frames are missing between others, the recorder counted {said}")
+    share = said / (said + frames)
     return {
-        "dropped": dropped, "frames": frames, "dropped_share": round(share, 5), "said_dropped": said,
+        "dropped": said, "frames": frames, "dropped_share": round(share, 5), "gaps": dropped,
         "rows": length, "joints": len(data.contract["joint_names"]), "faults": faults, "counts": news["counts"],
     }  # fmt: skip
 

@@ -49,6 +49,20 @@ def test_lost_frames_show_in_the_mean_where_the_median_looks_right():
         check_stamps(both(kept), NAMES, 10, RULES)
 
 
+@pytest.mark.parametrize(("ticks_hz", "fps"), [(50, 30), (50, 20), (100, 30), (200, 60)])
+def test_ticks_of_another_grid_at_the_right_rate_pass(ticks_hz, fps):
+    """A robot's newest tick at each frame: 20 and 40 ms apart at 30 Hz, and right all the same."""
+    head = times(fps, 120, 0.007)
+    body = np.floor(head * ticks_hz) / ticks_hz
+    assert check_stamps(np.stack([body, head], axis=1), NAMES, fps, RULES) == []
+
+
+def test_bursts_that_a_pause_makes_up_for_are_refused():
+    kept = np.concatenate([times(60, 100, 0.0), times(60, 100, 5.1)])
+    with pytest.raises(DataError, match=r"60\.00 Hz \(median of 199"):
+        check_stamps(both(kept), NAMES, 30, RULES)
+
+
 def test_a_gap_is_reported_with_its_place():
     kept = np.delete(times(10, 100), [40])
     found = check_stamps(both(kept), NAMES, 10, RULES)
