@@ -37,7 +37,7 @@ def _used(folder: Path, quality: Mapping[str, Any], code_use: float) -> Finding:
         subject=f"latent actions {folder.name}",
         found=f"{100 * use:.0f} % of the codes in use, code gain {quality['code_gain']['value']:.2f}; {faults}",
         ok=use > code_use and not quality["faults"],
-        remedy="more varied data, a smaller codebook, or longer training: `wbvla train lam-locomotion`",
+        remedy="more varied data, a smaller codebook, or longer training; `wbvla train --help` lists recipes",
     )
 
 
