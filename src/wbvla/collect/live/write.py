@@ -194,6 +194,7 @@ class _Writer:
         clip = self._clip
         enough = clip.plan.num_frames and clip.num_frames >= clip.plan.num_frames
         if not enough:
+            self._gather()  # what was handed over before the end was said may have come since we last looked
             self._add_rows(float(ending.get("at_s", float("inf"))), last=True)
         counts = self._counts()
         if clip.num_frames < ending.get("at_least", 0) and not self._fault:
@@ -219,12 +220,13 @@ class _Writer:
     def _drop_clip(self) -> None:
         """Leave the clip; what is committed stays."""
         if self._clip is not None:
+            self._gather()
             clip, self._clip = self._clip, None
             try:
                 clip.discard()
             except (WbvlaError, OSError) as error:
                 _tell(self._wires.commands, {"kind": "error", "text": str(error)})
-            if self._job.live:
+            if self._job.live or self._ticks is not None:  # a body in lock-step hands frames over in clips only
                 self._pairing.let_go()
 
     def _numbers(self) -> dict[str, dict[str, int]]:
