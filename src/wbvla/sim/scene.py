@@ -246,16 +246,20 @@ class World:
             self.data.qpos[self.model.joint(follow).qposadr[0]] = self._travel[0]
         mujoco.mj_forward(self.model, self.data)
 
-    def step(self, num_steps: int = 1) -> None:
-        """Advance the physics; raises RobotError when it diverges."""
-        if not self.actors:
-            mujoco.mj_step(self.model, self.data, num_steps)
-        for _ in range(num_steps if self.actors else 0):
+    def _step_with_actors(self, num_steps: int) -> None:
+        for _ in range(num_steps):
             for actor in self.actors:
                 actor.move(self)
             mujoco.mj_step(self.model, self.data)
             for actor in self.actors:
                 actor.feel(self)
+
+    def step(self, num_steps: int = 1) -> None:
+        """Advance the physics; raises RobotError when it diverges."""
+        if not self.actors:
+            mujoco.mj_step(self.model, self.data, num_steps)
+        else:
+            self._step_with_actors(num_steps)
         if any(self.data.warning[kind].number for kind in DIVERGED):
             raise RobotError(f"the simulation diverged at {self.time_s:.3f} s; a smaller time step or gain helps")
 
