@@ -1,14 +1,7 @@
 """Draws and encodes clips of egocentric video, room by room in as many processes as wanted, handed over in order."""
 
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections import deque
-from collections.abc import Generator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +11,7 @@ import numpy as np
 
 from wbvla.collect.ego_clips import Clip, ClipConfig, draw_clip
 from wbvla.collect.ego_room import EgoRoom, RoomPlan
-from wbvla.core.errors import DataError
+from wbvla.core.workers import in_order
 from wbvla.data.features import IMAGE
 from wbvla.data.footage import EpisodeFootage
 from wbvla.data.format import Info
@@ -162,26 +155,18 @@ def _here(reel: Reel, first: int, last: int) -> Generator[Shot, None, None]:
 
 def _pooled(reel: Reel, first: int, last: int, processes: int) -> Generator[Shot, None, None]:
     """A room is one piece of work: its clips come together, and no two processes build the same room."""
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _enter, (reel,))
-    waiting: deque[Future[list[Shot]]] = deque()
-    try:
-        while waiting or not last or first < last:
-            while len(waiting) <= processes and (not last or first < last):
-                end = (first // reel.clips_per_room + 1) * reel.clips_per_room
-                end = min(end, last) if last else end
-                waiting.append(pool.submit(_shoot, first, end))
-                first = end
-            try:
-                made = waiting.popleft().result()
-            except BrokenProcessPool as error:
-                raise DataError("a process that drew clips died (out of memory?); run again to go on") from error
-            yield from made
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
-            child.join()
+    with closing(in_order(_shoot, _rooms(reel, first, last), processes, (_enter, reel))) as made:
+        for room in made:
+            yield from room
+
+
+def _rooms(reel: Reel, first: int, last: int) -> Iterator[range]:
+    """Numbers of the clips of each room from `first` to before `last`; `last` 0: without end."""
+    while not last or first < last:
+        end = (first // reel.clips_per_room + 1) * reel.clips_per_room
+        end = min(end, last) if last else end
+        yield range(first, end)
+        first = end
 
 
 _studios: list[Studio] = []
@@ -189,18 +174,8 @@ _studios: list[Studio] = []
 
 
 def _enter(reel: Reel) -> None:
-    """A worker leaves Ctrl-C to its parent, and ends when that is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _studios.append(Studio(reel))
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def watch() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()
 
 
-def _shoot(first: int, end: int) -> list[Shot]:
-    return [_studios[0].shoot(index) for index in range(first, end)]
+def _shoot(clips: range) -> list[Shot]:
+    return [_studios[0].shoot(index) for index in clips]

@@ -4,19 +4,12 @@ Clip i is a function of seed, split and i alone: its attempts are simulated unti
 Clips are committed in order, so that the recording does not depend on processes or on how often it was killed.
 """
 
+import functools
 import itertools
 import math
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 
 from wbvla.collect.mani_catalogue import catalogue
@@ -28,6 +21,7 @@ from wbvla.core.contract import require_match
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.core.files import write_json
 from wbvla.core.run import plain
+from wbvla.core.workers import in_order
 from wbvla.data.journal import lock
 from wbvla.data.layout import read_json
 from wbvla.sim.bench_robot import ARM_JOINTS, ROBOT
@@ -147,21 +141,8 @@ def _clips(config: ManipulationVideoConfig, making: Path, first: int) -> Generat
         for number in numbers:
             yield make_clip(clip, making, number)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.processes, spawn, _enter) as pool:
-        waiting: deque[Future[Path]] = deque()
-        try:
-            while True:
-                for number in itertools.islice(numbers, config.processes + 1 - len(waiting)):
-                    waiting.append(pool.submit(make_clip, clip, making, number))
-                if not waiting:
-                    return
-                try:
-                    yield waiting.popleft().result()
-                except BrokenProcessPool as error:
-                    raise DataError("a process that recorded died (out of memory?); run again to go on") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    work = functools.partial(make_clip, clip, making)
+    yield from in_order(work, numbers, config.processes)
 
 
 def make_clip(config: ClipConfig, making: Path, number: int) -> Path:
@@ -179,12 +160,3 @@ def make_clip(config: ClipConfig, making: Path, number: int) -> Path:
         if not closed:
             writer.abandon()
     return folder
-
-
-def _enter() -> None:
-    """A process that leaves Ctrl-C to its parent, and ends when the parent is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-        threading.Thread(target=lambda: (wait([sentinel]), os._exit(1)), daemon=True).start()

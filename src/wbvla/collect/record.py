@@ -2,11 +2,7 @@
 
 import itertools
 import json
-import multiprocessing
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from wbvla.core.contract import open_artefact, require_match
 from wbvla.core.errors import ConfigError, DataError, RobotError
 from wbvla.core.files import write_json
 from wbvla.core.run import plain
+from wbvla.core.workers import in_order
 from wbvla.data.dataset_stats import write_stats
 from wbvla.data.features import BODY_STAMP, Recording, contract_for, recorded_features
 from wbvla.data.format import CONTRACT
@@ -242,24 +239,7 @@ def takes(task: str, first_seed: int, lacking: Callable[[], int], config: Record
                 yield perform(stage, recording, seed)
         finally:
             stage.close()
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.processes, spawn, _enter, (task, config)) as pool:
-        waiting: deque[Future[Take]] = deque()
-        try:
-            while True:
-                while len(waiting) < max(1, min(config.processes + 1, lacking())):
-                    waiting.append(pool.submit(_perform_here, next(seeds)))
-                yield _result(waiting.popleft())
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _result(future: Future[Take]) -> Take:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise DataError("a process that simulated attempts died (out of memory?); run again to go on") from error
+    yield from in_order(_perform_here, seeds, config.processes, (_enter, task, config), lacking)
 
 
 def open_stage(task: str, config: RecordConfig) -> Stage:
