@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -72,11 +72,19 @@ def film(options: Film, console: Console) -> int:
     named = {name: getattr(options, name) for name in ("fps", "seconds", "operator", "language")}
     with Filming(options.out, FilmConfig(camera=fitted(camera), **named), consent) as filming:
         if options.primitive:
-            cut_file(filming, options.primitive, lambda news: console.print(news["kind"], end=" "))
-            console.print()
+            with console.status(f"cutting {options.path}") as line:
+                cut_file(filming, options.primitive, lambda news: line.update(_told(filming, news, console)))
         else:
             with console.status("") as line:
                 say: Callable[[str], None] = lambda text: console.print(text, highlight=False)  # noqa: E731
                 operate(filming, say, line.update, options.port if options.preview else None)
         console.print("\n".join(filming.tallies.lines()), highlight=False)
     return 0
+
+
+def _told(filming: Filming, news: dict[str, Any], console: Console) -> str:
+    """How far the cutting is; a clip that was not kept is told for good."""
+    if news["kind"] != "committed":
+        console.print(f"a clip was {news['kind']}: {news['text']}", highlight=False)
+    status = filming.status()
+    return f"{status['committed']} clips kept, {60 * status['hours']:.1f} min in all"
