@@ -1,6 +1,5 @@
 """Go through: a wall parts the room; find its doorway, walk through without touching it, and stop on the mat behind."""
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +14,7 @@ from wbvla.sim.contact import FIXED, NOTHING
 from wbvla.sim.interior import Touches, add_overview
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, build_scene
-from wbvla.sim.tasks.go_to_furniture import SEES, WINDOW_S, touches_of
+from wbvla.sim.tasks.navigation import SEES, Stay, touches_of
 from wbvla.sim.tasks.start import DRAWS, SEARCH, VIEW, in_picture
 from wbvla.sim.tasks.task import NAVIGATION, Task, has_fallen, tasks
 from wbvla.sim.tasks.variation import VariationConfig, vary
@@ -105,7 +104,7 @@ class GoThrough(Task):
     def __init__(self, config: ThroughConfig | None = None) -> None:
         self.config = config or ThroughConfig()
         self.door, self.mat = np.zeros(2), np.zeros(2)
-        self._still_since_s: float | None = None
+        self._stay = Stay(self.config.still_mps)
 
     def build(self, spec: RobotSpec) -> World:
         """Two rooms with a doorway between, in the start of seed 0."""
@@ -175,8 +174,7 @@ class GoThrough(Task):
     def _begin(self, world: World, seed: int) -> None:
         vary(world, replace(self.config.variation, distractors=False), seed)
         touches_of(world).reset()
-        self._still_since_s = None
-        self._poses: deque[tuple[float, np.ndarray]] = deque()
+        self._stay.reset()
 
     def sees(self, world: World) -> bool:
         """Whether both edges of the opening are in the forward camera's picture, a metre above the floor."""
@@ -196,26 +194,13 @@ class GoThrough(Task):
         through = good and bool(xyz[0] > self.door[0] + 0.3)
         on_mat = through and float(np.linalg.norm(xyz[:2] - self.mat)) < config.reach_m
         looks = abs(float(yaw_of(quat))) < config.facing_rad
-        if not (on_mat and looks and self._stands(world)):
-            self._still_since_s = None
-        elif self._still_since_s is None:
-            self._still_since_s = world.time_s
-        since = self._still_since_s
+        stood_s = self._stay.see(world, on_mat and looks)
         return {
             "at_door": good and float(np.linalg.norm(xyz[:2] - self.door)) < 1.0,
             "through": through,
             "on_mat": on_mat,
-            "arrived": since is not None and world.time_s - since >= config.hold_s - 1e-9,
+            "arrived": stood_s >= config.hold_s - 1e-9,
         }
-
-    def _stands(self, world: World) -> bool:
-        """Whether the root is slow over the last half second."""
-        now, xy = world.time_s, world.root_pose()[0][:2]
-        self._poses.append((now, xy))
-        while now - self._poses[0][0] > WINDOW_S:
-            self._poses.popleft()
-        then, before = self._poses[0]
-        return float(np.linalg.norm(xy - before)) <= self.config.still_mps * max(now - then, 0.1)
 
     def success(self, world: World) -> bool:
         """The robot stands on the mat."""

@@ -5,7 +5,6 @@ Which piece a seed asks for is `GOALS[seed % len(GOALS)]`, and phrasing i of eit
 wants.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -20,12 +19,11 @@ from wbvla.sim.furniture import BELOW, PIECE
 from wbvla.sim.interior import PIECES, Touches, add_overview, add_pieces, corners, from_front_m, front
 from wbvla.sim.mjcf import MjcfOptions
 from wbvla.sim.scene import RoomConfig, World, build_scene
+from wbvla.sim.tasks.navigation import SEES, Stay, touches_of
 from wbvla.sim.tasks.start import DRAWS, SEARCH, SEEN_SHARE, VIEW, seen_share
 from wbvla.sim.tasks.task import NAVIGATION, Task, has_fallen, tasks
 from wbvla.sim.tasks.variation import VariationConfig, vary
 
-SEES = "head_forward"
-"""the camera that sees across a room: the policy's head camera looks 40 degrees down"""
 GOALS = ("kitchen_table", "sofa", "shelf_with_plant", "fridge", "cabinet")
 OTHERS = ("shelf",)
 """pieces that are there to be told from a goal"""
@@ -50,8 +48,8 @@ SLOTS: tuple[tuple[int, float], ...] = (
 """wall and place along it [m]: where pieces may stand"""
 WALLS = ((1.0, 0.0, np.pi), (-1.0, 0.0, 0.0), (0.0, 1.0, -np.pi / 2), (0.0, -1.0, np.pi / 2))
 """direction of each wall from the room's middle, and the way it looks [rad]"""
-WINDOW_S, HIDDEN_M = 0.5, 0.05
-"""speeds are taken over this [s]; what hangs on a wall nearer to a tall piece than this is behind it [m]"""
+HIDDEN_M = 0.05
+"""what hangs on a wall nearer to a tall piece than this is behind it [m]"""
 Layout = Mapping[str, tuple[np.ndarray, float]]
 """piece -> its place [m] and heading [rad]"""
 Obstacle = tuple[float, float, float] | None
@@ -113,7 +111,7 @@ class GoToFurniture(Task):
         self.config = config or GoConfig()
         self.goal = GOALS[0]
         self._away_m = 0.0
-        self._still_since_s: float | None = None
+        self._stay = Stay(self.config.still_mps)
 
     def phrasings(self, seed: int) -> tuple[str, ...]:
         """The train phrasings that name the seed's goal."""
@@ -209,9 +207,8 @@ class GoToFurniture(Task):
         vary(world, replace(self.config.variation, distractors=False), seed)
         self._bare(world)
         touches_of(world).reset()
-        self._still_since_s = None
+        self._stay.reset()
         self._away_m = self.away_m(world)
-        self._poses: deque[tuple[float, np.ndarray]] = deque()
 
     @staticmethod
     def _bare(world: World) -> None:
@@ -257,35 +254,17 @@ class GoToFurniture(Task):
         good = not has_fallen(world) and not self.touched(world)
         near = good and away < config.reach_m
         facing = near and self.faces(world)
-        if not facing or not self._stands(world):
-            self._still_since_s = None
-        elif self._still_since_s is None:
-            self._still_since_s = world.time_s
-        since = self._still_since_s
+        stood_s = self._stay.see(world, facing)
         return {
             "half_way": good and away < max(0.5 * self._away_m, config.reach_m),
             "near": near,
             "facing": facing,
-            "arrived": since is not None and world.time_s - since >= config.hold_s - 1e-9,
+            "arrived": stood_s >= config.hold_s - 1e-9,
         }
-
-    def _stands(self, world: World) -> bool:
-        """Whether the root is slow over the last half second."""
-        now, xy = world.time_s, world.root_pose()[0][:2]
-        self._poses.append((now, xy))
-        while now - self._poses[0][0] > WINDOW_S:
-            self._poses.popleft()
-        then, before = self._poses[0]
-        return float(np.linalg.norm(xy - before)) <= self.config.still_mps * max(now - then, 0.1)
 
     def success(self, world: World) -> bool:
         """The robot stands before the goal."""
         return self.progress(world)["arrived"]
-
-
-def touches_of(world: World) -> Touches:
-    """What the robot of a navigation world has met."""
-    return next(actor for actor in world.actors if isinstance(actor, Touches))
 
 
 @tasks.register("go-to-furniture")
