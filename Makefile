@@ -21,7 +21,7 @@ demo: $(STAMP)  ## the whole loop in miniature, with a report at the end
 test: lint type unit  ## everything that must be green
 
 unit: $(STAMP)  ## the test suite on two processes
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 -m "not slow and not gpu"
 
 fmt: $(STAMP)  ## format and sort imports
 	$(BIN)/ruff format $(SOURCES)
