@@ -1,5 +1,6 @@
 """What a robot loads is what was trained: network, observation, targets, clock and height reference."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 import torch
 
 from wbvla.core.errors import ArtefactError
+from wbvla.core.run import open_run
 from wbvla.deploy.lmo import LmoBatch, load_lmo
 from wbvla.lmo.checkpoint import part, read_checkpoint
-from wbvla.lmo.export import build_onnx, export, parity, torch_action
+from wbvla.lmo.export import CHANGED, build_onnx, export, parity, torch_action
 from wbvla.lmo.protocol import RandomWalkConfig, random_walk
 from wbvla.lmo.stages import Stage
 from wbvla.lmo.train import CHECKPOINT, Training
@@ -84,6 +86,15 @@ def test_controller_sees_and_asks_what_the_environment_does(trained: Training, a
         env.step(torch_action(trained.learner.actor.state_dict(), seen))
         asked = env.worlds.targets[:, 0, env.layout.lmo].numpy()
         assert np.abs(asked - targets).max() < 2e-5
+
+
+def test_the_card_says_when_a_run_was_not_one_recipe(trained: Training, artefact: Path, tmp_path: Path) -> None:
+    assert CHANGED not in (artefact / "card.md").read_text()
+    shutil.copytree(trained.folder, tmp_path / "run")
+    open_run(tmp_path / "run", replace(CONFIG, iterations=CONFIG.iterations + 1), CONFIG.seed)
+    other = export(tmp_path / "run" / CHECKPOINT, CONFIG.environment, tmp_path / "lmo", "tiny-lmo", 1)
+    assert CHANGED in (other.folder / "card.md").read_text()
+    assert other.config["run"]["before"][0]["config"]["iterations"] == CONFIG.iterations
 
 
 def test_a_policy_that_still_leans_on_help_is_not_exported(trained: Training, tmp_path: Path) -> None:

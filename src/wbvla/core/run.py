@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -128,7 +129,16 @@ def provenance() -> dict[str, Any]:
 
 
 def open_run(folder: Path, config: Any, seed: int) -> Path:
-    """Create a run folder holding run.json (resolved config, seed, provenance); returns it."""
+    """Create a run folder holding run.json (resolved config, seed, provenance), or go on in one; returns it.
+
+    A run that goes on with another config or seed keeps those it had under `before`, oldest first: what it becomes was
+    made by all of them.
+    """
+    path, now = folder / "run.json", {"seed": seed, "config": json.loads(json.dumps(plain(config)))}
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "run.json", {"seed": seed, "config": plain(config), **provenance()})
+    there = json.loads(path.read_text()) if path.is_file() else {}
+    before = there.get("before", [])
+    if there and any(there.get(key) != value for key, value in now.items()):
+        before = [*before, {key: there.get(key) for key in (*now, "commit")}]
+    write_json(path, {**now, **provenance(), **({"before": before} if before else {})})
     return folder

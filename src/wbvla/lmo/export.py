@@ -32,6 +32,9 @@ EPS = 1e-2
 OPSET = 17
 PARITY_TOLERANCE = 1e-5
 CURVE_FILE = "learning_curve.json"
+CHANGED = (
+    "- its configuration was changed while it trained (`run.before` in config.json): the recipe alone makes another one"
+)
 
 
 def layers_of(actor: Mapping[str, Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -149,6 +152,10 @@ def export(
     if difference > PARITY_TOLERANCE:
         raise ArtefactError(f"ONNX and torch differ by {difference:.2e}, more than {PARITY_TOLERANCE}")
     curve = learning_curve(checkpoint.parent, int(meta["iteration"]))
+    run = checkpoint.parent / "run.json"
+    resolved = json.loads(run.read_text()) if run.is_file() else {}
+    if resolved.get("before"):
+        note = f"{CHANGED}\n{note}" if note else CHANGED
     facts = {
         "recipe": recipe,
         "seed": seed,
@@ -159,8 +166,6 @@ def export(
         "parity": difference,
         "note": note,
     }
-    run = checkpoint.parent / "run.json"
-    resolved = json.loads(run.read_text()) if run.is_file() else {}
     files = {POLICY_FILE: content, CURVE_FILE: (json.dumps(curve, indent=1) + "\n").encode()}
     return write_artefact(
         folder, contract_of(spec, config), {**facts, "run": resolved}, card(spec, facts, curve), files
