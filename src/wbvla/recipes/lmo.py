@@ -26,8 +26,8 @@ STAGES = (
     ),
     Stage(
         start_iteration=380, sharpness=0.5, arm_amplitude=0.8, push=0.4, stand_push=0.7, max_delay=3,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, max_std=0.33, plant=UNEVEN,
-        smoothness=2.0, stillness=2.0, height=2.0,
+        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, min_std=0.33, max_std=0.33,
+        plant=UNEVEN, smoothness=2.0, stillness=2.0, height=2.0,
     ),
     Stage(
         start_iteration=480, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=4,
