@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
+from wbvla.collect.ego.video import EgoVideoConfig, record_egovideo
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.data.reader import Dataset

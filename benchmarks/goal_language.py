@@ -24,8 +24,8 @@ import tyro
 from rich.progress import track
 from torch import Tensor, nn
 
-from wbvla.collect.ego_clips import ClipConfig, draw_clip
-from wbvla.collect.ego_room import EgoRoom, RoomPlan
+from wbvla.collect.ego.clips import ClipConfig, draw_clip
+from wbvla.collect.ego.room import EgoRoom, RoomPlan
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.sim.camera import RenderConfig

@@ -22,10 +22,10 @@ import torch
 import tyro
 from torch import nn
 
-from wbvla.collect.ego_body import Walk
-from wbvla.collect.ego_clips import ClipConfig, draw_clip
-from wbvla.collect.ego_room import RoomPlan
-from wbvla.collect.walker import PRIMITIVES
+from wbvla.collect.ego.body import Walk
+from wbvla.collect.ego.clips import ClipConfig, draw_clip
+from wbvla.collect.ego.room import RoomPlan
+from wbvla.collect.ego.walker import PRIMITIVES
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.evaluate.statistics import exact_rate

@@ -22,9 +22,9 @@ from typing import Any
 
 import tyro
 
-from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
-from wbvla.collect.mani_layout import CLIP
-from wbvla.collect.manipulation_video import FIRST_EPISODE, ManipulationVideoConfig, record_manipulation
+from wbvla.collect.ego.video import EgoVideoConfig, record_egovideo
+from wbvla.collect.manipulation.layout import CLIP
+from wbvla.collect.manipulation.video import FIRST_EPISODE, ManipulationVideoConfig, record_manipulation
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.data.reader import Dataset

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wbvla.collect.ego_clips import Clip, ClipConfig, draw_clip
-from wbvla.collect.ego_room import EgoRoom, RoomPlan
-from wbvla.collect.walker import PRIMITIVES
+from wbvla.collect.ego.clips import Clip, ClipConfig, draw_clip
+from wbvla.collect.ego.room import EgoRoom, RoomPlan
+from wbvla.collect.ego.walker import PRIMITIVES
 from wbvla.core.files import write_bytes
 from wbvla.data.video import VideoCodec, VideoWriter
 from wbvla.sim.camera import RenderConfig

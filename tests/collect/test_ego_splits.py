@@ -5,13 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from wbvla.collect.ego_clips import draw_clip
-from wbvla.collect.ego_goals import FAR_M, NEAR_M, Landmark, goals_of, relations
-from wbvla.collect.ego_looks import NUM_CELLS, PALETTES, SHADE, draw, in_test, key
-from wbvla.collect.ego_person import BOB, CARRIAGE, EYE_M, FOVY, PITCH, SPEED, STEP, SWAY, TURN, Person
-from wbvla.collect.ego_room import HALF_X, HALF_Y, HEIGHT, RoomPlan
-from wbvla.collect.ego_words import GOALS_TEST, SAYINGS
-from wbvla.collect.egovideo import EgoVideoConfig, clip_config
+from wbvla.collect.ego.clips import draw_clip
+from wbvla.collect.ego.goals import FAR_M, NEAR_M, Landmark, goals_of, relations
+from wbvla.collect.ego.looks import NUM_CELLS, PALETTES, SHADE, draw, in_test, key
+from wbvla.collect.ego.person import BOB, CARRIAGE, EYE_M, FOVY, PITCH, SPEED, STEP, SWAY, TURN, Person
+from wbvla.collect.ego.room import HALF_X, HALF_Y, HEIGHT, RoomPlan
+from wbvla.collect.ego.video import EgoVideoConfig, clip_config
+from wbvla.collect.ego.words import GOALS_TEST, SAYINGS
 from wbvla.data.phrases import load_phrases
 
 SPLITS = ("train", "test")

@@ -7,14 +7,14 @@ import mujoco
 import numpy as np
 import pytest
 
-from wbvla.collect.ego_arms import Solid
-from wbvla.collect.ego_body import camera_twist
-from wbvla.collect.ego_clips import draw_clip
-from wbvla.collect.ego_person import Person
-from wbvla.collect.ego_room import EgoRoom, RoomPlan
-from wbvla.collect.ego_words import GOALS, PROMPTS, SHARES
-from wbvla.collect.egovideo import EgoVideoConfig, clip_config, record_egovideo
-from wbvla.collect.walker import PRIMITIVES, Start, Walker, walk_primitive, walk_to_goal
+from wbvla.collect.ego.arms import Solid
+from wbvla.collect.ego.body import camera_twist
+from wbvla.collect.ego.clips import draw_clip
+from wbvla.collect.ego.person import Person
+from wbvla.collect.ego.room import EgoRoom, RoomPlan
+from wbvla.collect.ego.video import EgoVideoConfig, clip_config, record_egovideo
+from wbvla.collect.ego.walker import PRIMITIVES, Start, Walker, walk_primitive, walk_to_goal
+from wbvla.collect.ego.words import GOALS, PROMPTS, SHARES
 from wbvla.core.errors import ConfigError, ContractMismatch
 from wbvla.data.check import check
 from wbvla.data.features import ACTION, PRIMITIVE, STAMPS, STATE, SUCCESS, TARGET

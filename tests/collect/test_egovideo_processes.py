@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from wbvla.collect.ego_shoot import WORK
-from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
+from wbvla.collect.ego.shoot import WORK
+from wbvla.collect.ego.video import EgoVideoConfig, record_egovideo
 from wbvla.data.check import check
 from wbvla.data.reader import Dataset
 
@@ -23,7 +23,7 @@ CONFIG = EgoVideoConfig(
 CHILD = """
 import json, sys
 from pathlib import Path
-from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
+from wbvla.collect.ego.video import EgoVideoConfig, record_egovideo
 if __name__ == "__main__":
     record_egovideo(EgoVideoConfig(**json.loads(sys.argv[2])), Path(sys.argv[1]))
 """

@@ -18,12 +18,12 @@ from footage import barcode, camera, footage, numbers_in
 from PIL import Image
 
 from wbvla.collect.cameras.recorded import DROP, STALL, UNPLUG, Trouble, write_script
+from wbvla.collect.ego.walker import PRIMITIVES
 from wbvla.collect.filming import FilmConfig, Filming
 from wbvla.collect.live.recorder import LiveConfig
 from wbvla.collect.operator import Operator
 from wbvla.collect.preview import Preview
 from wbvla.collect.prompts import TARGETS, Consent, Tallies, number_of
-from wbvla.collect.walker import PRIMITIVES
 from wbvla.core.errors import CameraError, ConfigError, DataError, UnknownName
 from wbvla.data.check import check
 from wbvla.data.features import IMAGE, PRIMITIVE, STAMPS

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wbvla.collect.mani_catalogue import JITTER, SPLITS
-from wbvla.collect.mani_clip import ClipConfig, act, open_work
-from wbvla.collect.mani_layout import SOURCE
-from wbvla.collect.mani_works import WORKS
-from wbvla.collect.manipulation_video import ManipulationVideoConfig, record_manipulation
+from wbvla.collect.manipulation.catalogue import JITTER, SPLITS
+from wbvla.collect.manipulation.clip import ClipConfig, act, open_work
+from wbvla.collect.manipulation.layout import SOURCE
+from wbvla.collect.manipulation.video import ManipulationVideoConfig, record_manipulation
+from wbvla.collect.manipulation.works import WORKS
 from wbvla.core.errors import ConfigError, ContractMismatch
 from wbvla.data.check import check
 from wbvla.data.importers.run import import_dataset
@@ -125,7 +125,7 @@ def test_processes_and_kills_do_not_matter(recording: Path, tmp_path: Path) -> N
     """Killed with -9 in its second clip, then finished by two processes: the same bytes."""
     code = (
         "from pathlib import Path\n"
-        "from wbvla.collect.manipulation_video import *\n"
+        "from wbvla.collect.manipulation.video import *\n"
         f"import os, signal\nconfig = ManipulationVideoConfig(clips=2, size=48, wrist_size=32, samples=0, seed=1)\n"
         f"record_manipulation(config, Path({str(tmp_path / 'r')!r}), "
         "lambda done, frames: os.kill(os.getpid(), signal.SIGKILL) if done else None)\n"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wbvla
-from wbvla.collect.ego_words import GOALS, PROMPTS
+from wbvla.collect.ego.words import GOALS, PROMPTS
 from wbvla.data.phrases import Phrasebook, like, load_phrases, mirror_words
 from wbvla.sim.tasks.box_lift import TEST, TRAIN
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from wbvla.collect.egovideo import EgoVideoConfig, record_egovideo
+from wbvla.collect.ego.video import EgoVideoConfig, record_egovideo
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import tyro
 from rich.console import Console
 
 from wbvla.cli.bar import with_bar
-from wbvla.collect.mani_layout import Layout
-from wbvla.collect.manipulation_video import ManipulationVideoConfig, record_manipulation
+from wbvla.collect.manipulation.layout import Layout
+from wbvla.collect.manipulation.video import ManipulationVideoConfig, record_manipulation
 
 Show = Callable[[float, float, str], None]
 

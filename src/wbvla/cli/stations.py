@@ -13,7 +13,7 @@ from wbvla.cli.eval import experts
 from wbvla.cli.journey import Bar, Figure, Outcome, Station
 from wbvla.cli.live_lmo import Filming
 from wbvla.cli.record import record_expert
-from wbvla.collect.egovideo import record_egovideo
+from wbvla.collect.ego.video import record_egovideo
 from wbvla.core.command import FLAG_NAMES
 from wbvla.core.errors import ContractMismatch
 from wbvla.core.metrics import read_metrics

@@ -8,9 +8,9 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from wbvla.collect.ego.walker import PRIMITIVES
 from wbvla.collect.filming import Filming
 from wbvla.collect.preview import Preview
-from wbvla.collect.walker import PRIMITIVES
 from wbvla.core.errors import ConfigError
 
 HELP = "space start/stop   d discard   n/p next/previous primitive   a automatic choice   c counts   q quit"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wbvla.collect.ego_words import PROMPTS, SHARES
-from wbvla.collect.walker import PRIMITIVES
+from wbvla.collect.ego.walker import PRIMITIVES
+from wbvla.collect.ego.words import PROMPTS, SHARES
 from wbvla.core.errors import ConfigError, DataError, UnknownName
 from wbvla.data.features import PRIMITIVE
 from wbvla.data.format import INFO

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from wbvla.collect.egovideo import EgoVideoConfig
+from wbvla.collect.ego.video import EgoVideoConfig
 from wbvla.evaluate.campaign import CampaignConfig
 from wbvla.recipes.registry import recipes
 

@@ -6,9 +6,9 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.ego_arms import Solid
-from wbvla.collect.ego_goals import Footprint, Landmark, Target
-from wbvla.collect.ego_looks import Rgb, palette, shade
+from wbvla.collect.ego.arms import Solid
+from wbvla.collect.ego.goals import Footprint, Landmark, Target
+from wbvla.collect.ego.looks import Rgb, palette, shade
 from wbvla.core.rotation import quat_from_rpy, quat_multiply, quat_rotate
 from wbvla.sim.furniture import UPRIGHT
 from wbvla.sim.scene import Vector

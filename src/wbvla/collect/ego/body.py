@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from jaxtyping import Float, Int64
 
-from wbvla.collect.ego_arms import (
+from wbvla.collect.ego.arms import (
     READY_CURL,
     REST_CURL,
     TOUCH_CURL,
@@ -17,7 +17,7 @@ from wbvla.collect.ego_arms import (
     quat_between,
     rotated,
 )
-from wbvla.collect.ego_person import Person
+from wbvla.collect.ego.person import Person
 from wbvla.core.rotation import quat_conjugate, quat_from_rpy, quat_multiply, quat_rotate, wrap_angle
 
 ARM = ("shoulder", "elbow", "wrist")

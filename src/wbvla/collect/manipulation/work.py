@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from wbvla.collect.ik import HandPose
-from wbvla.collect.mani_catalogue import MAKERS, Catalogue, draw_look, tinted
-from wbvla.collect.mani_hands import DOWN, Hands, Script, Style, grip_yaw
+from wbvla.collect.manipulation.catalogue import MAKERS, Catalogue, draw_look, tinted
+from wbvla.collect.manipulation.hands import DOWN, Hands, Script, Style, grip_yaw
 from wbvla.sim.bench_robot import SIDES
 from wbvla.sim.workbench import Bench, Thing, Workbench
 

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.ego_looks import Rgb, draw, palette, shade
+from wbvla.collect.ego.looks import Rgb, draw, palette, shade
 from wbvla.core.rotation import quat_from_rpy
 from wbvla.sim.mjcf import camera_quat
 from wbvla.sim.texture import add_wrap, surface

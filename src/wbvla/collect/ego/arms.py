@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.ego_person import Person
+from wbvla.collect.ego.person import Person
 from wbvla.core.rotation import quat_from_rpy, quat_rotate
 
 FULL = 0.985

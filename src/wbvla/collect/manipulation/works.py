@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from wbvla.collect.ik import HandPose
-from wbvla.collect.mani_both import HandOver, LiftBox, Push
-from wbvla.collect.mani_hands import TICK_S, Script, both, grip_yaw
-from wbvla.collect.mani_work import ATTEMPTS, OTHER, SIDE_AREA, SIGN, Slip, Work
+from wbvla.collect.manipulation.both import HandOver, LiftBox, Push
+from wbvla.collect.manipulation.hands import TICK_S, Script, both, grip_yaw
+from wbvla.collect.manipulation.work import ATTEMPTS, OTHER, SIDE_AREA, SIGN, Slip, Work
 from wbvla.sim.workbench import DRAWER_HALF, DRAWER_TRAVEL_M, HANDLE_OUT_M
 
 

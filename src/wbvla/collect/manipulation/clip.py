@@ -8,11 +8,11 @@ import mujoco
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from wbvla.collect.mani_catalogue import SPLITS, catalogue
-from wbvla.collect.mani_hands import TICK_S, Hands
-from wbvla.collect.mani_layout import Clip, Rows
-from wbvla.collect.mani_work import Slip, Work
-from wbvla.collect.mani_works import WORKS
+from wbvla.collect.manipulation.catalogue import SPLITS, catalogue
+from wbvla.collect.manipulation.hands import TICK_S, Hands
+from wbvla.collect.manipulation.layout import Clip, Rows
+from wbvla.collect.manipulation.work import Slip, Work
+from wbvla.collect.manipulation.works import WORKS
 from wbvla.core.errors import DataError, RobotError
 from wbvla.data.features import pinhole
 from wbvla.sim.bench_robot import SIDES

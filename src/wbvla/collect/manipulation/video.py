@@ -12,11 +12,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wbvla.collect.mani_catalogue import catalogue
-from wbvla.collect.mani_clip import ClipConfig, act, draw
-from wbvla.collect.mani_hands import TICK_S
-from wbvla.collect.mani_layout import SOURCE, ClipWriter, Layout
-from wbvla.collect.mani_works import WORKS
+from wbvla.collect.manipulation.catalogue import catalogue
+from wbvla.collect.manipulation.clip import ClipConfig, act, draw
+from wbvla.collect.manipulation.hands import TICK_S
+from wbvla.collect.manipulation.layout import SOURCE, ClipWriter, Layout
+from wbvla.collect.manipulation.works import WORKS
 from wbvla.core.contract import require_match
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.core.files import write_json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wbvla.collect.ego_draft import BOX, CYLINDER, ELLIPSOID, PLANE, Draft, Spot
+from wbvla.collect.ego.draft import BOX, CYLINDER, ELLIPSOID, PLANE, Draft, Spot
 
 STEEL, DARK, WHITE = (0.62, 0.64, 0.66), (0.10, 0.10, 0.11), (0.93, 0.93, 0.91)
 Build = Callable[[Draft, Spot, float], None]

@@ -6,12 +6,12 @@ import mujoco
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from wbvla.collect.ego_body import Walk
-from wbvla.collect.ego_draft import BOX, Draft, Spot
-from wbvla.collect.ego_furniture import ABOVE, PIECES, ROOMS, Piece
-from wbvla.collect.ego_goals import Footprint, Goal, Landmark, Target, goals_of
-from wbvla.collect.ego_looks import draw, key, palette, shade
-from wbvla.collect.ego_person import PARTS, SIDES, Person, add_person
+from wbvla.collect.ego.body import Walk
+from wbvla.collect.ego.draft import BOX, Draft, Spot
+from wbvla.collect.ego.furniture import ABOVE, PIECES, ROOMS, Piece
+from wbvla.collect.ego.goals import Footprint, Goal, Landmark, Target, goals_of
+from wbvla.collect.ego.looks import draw, key, palette, shade
+from wbvla.collect.ego.person import PARTS, SIDES, Person, add_person
 from wbvla.data.features import pinhole
 from wbvla.sim.camera import RenderConfig, Renderer
 from wbvla.sim.scene import RoomConfig, add_room

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wbvla.collect.ego_clips import Clip, ClipConfig, draw_clip
-from wbvla.collect.ego_room import EgoRoom, RoomPlan
+from wbvla.collect.ego.clips import Clip, ClipConfig, draw_clip
+from wbvla.collect.ego.room import EgoRoom, RoomPlan
 from wbvla.core.workers import in_order
 from wbvla.data.features import IMAGE
 from wbvla.data.footage import EpisodeFootage

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wbvla.collect.ego_arms import Reach, Solid, Trunk, plan_reach
-from wbvla.collect.ego_body import Body, Walk, poses_to_walk
-from wbvla.collect.ego_person import Person
+from wbvla.collect.ego.arms import Reach, Solid, Trunk, plan_reach
+from wbvla.collect.ego.body import Body, Walk, poses_to_walk
+from wbvla.collect.ego.person import Person
 from wbvla.core.rotation import wrap_angle
 
 PRIMITIVES = (

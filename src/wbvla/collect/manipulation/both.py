@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from wbvla.collect.ik import HandPose
-from wbvla.collect.mani_hands import TICK_S, Script, both, grip_yaw
-from wbvla.collect.mani_work import ATTEMPTS, OTHER, SIGN, Slip, Work
+from wbvla.collect.manipulation.hands import TICK_S, Script, both, grip_yaw
+from wbvla.collect.manipulation.work import ATTEMPTS, OTHER, SIGN, Slip, Work
 from wbvla.sim.bench_robot import SIDES
 
 SIDEWAYS_M = 0.017

@@ -6,14 +6,14 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.ego_arms import Solid
-from wbvla.collect.ego_body import Walk
-from wbvla.collect.ego_goals import Goal
-from wbvla.collect.ego_looks import key
-from wbvla.collect.ego_person import Person
-from wbvla.collect.ego_room import RoomPlan
-from wbvla.collect.ego_words import SAYINGS, SHARES, phrasings
-from wbvla.collect.walker import NEAR_M, PRIMITIVES, Start, Walker, walk_primitive, walk_to_goal
+from wbvla.collect.ego.arms import Solid
+from wbvla.collect.ego.body import Walk
+from wbvla.collect.ego.goals import Goal
+from wbvla.collect.ego.looks import key
+from wbvla.collect.ego.person import Person
+from wbvla.collect.ego.room import RoomPlan
+from wbvla.collect.ego.walker import NEAR_M, PRIMITIVES, Start, Walker, walk_primitive, walk_to_goal
+from wbvla.collect.ego.words import SAYINGS, SHARES, phrasings
 
 CLEARANCE_M, WALL_M, BODY_M = 0.12, 0.08, 0.22
 """how near the head passes by furniture and, bent over it, by walls; how near a path may be planned [m]"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from wbvla.collect.ego_arms import Solid
+from wbvla.collect.ego.arms import Solid
 
 NEAR_M, FAR_M = 0.75, 1.25
 """a thing is `by` a landmark up to the first distance, and surely not from the second on [m]"""

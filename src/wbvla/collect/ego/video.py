@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wbvla.collect.ego_clips import ClipConfig, draw_clip
-from wbvla.collect.ego_looks import palette
-from wbvla.collect.ego_shoot import Reel, Shot, Studio, shots
-from wbvla.collect.ego_words import GOALS, PROMPTS, SHARES
+from wbvla.collect.ego.clips import ClipConfig, draw_clip
+from wbvla.collect.ego.looks import palette
+from wbvla.collect.ego.shoot import Reel, Shot, Studio, shots
+from wbvla.collect.ego.walker import PRIMITIVES, TICK_S
+from wbvla.collect.ego.words import GOALS, PROMPTS, SHARES
 from wbvla.collect.frames import runs_of
-from wbvla.collect.walker import PRIMITIVES, TICK_S
 from wbvla.core.contract import require_match
 from wbvla.core.errors import ConfigError
 from wbvla.core.run import plain
