@@ -27,22 +27,22 @@ STAGES = (
     Stage(
         start_iteration=380, sharpness=0.5, arm_amplitude=0.8, push=0.4, stand_push=0.7, max_delay=3,
         any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, min_std=0.33, max_std=0.33,
-        plant=UNEVEN, smoothness=2.0, stillness=2.0, height=2.0,
+        plant=UNEVEN, smoothness=1.5, stillness=1.5,
     ),
     Stage(
         start_iteration=480, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=4,
         any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, max_std=0.33, plant=UNEVEN,
-        smoothness=2.0, stillness=2.0, height=2.0,
+        smoothness=2.0, stillness=2.0,
     ),
     Stage(
         start_iteration=600, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=5,
         any_height_share=0.5, home_share=0.2, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.25, plant=UNEVEN,
-        smoothness=2.0, stillness=3.0, height=2.0,
+        smoothness=2.0, stillness=3.0,
     ),
     Stage(
         start_iteration=720, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=6,
         any_height_share=0.5, home_share=0.2, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.17, plant=UNEVEN,
-        smoothness=3.0, stillness=3.0, height=3.0,
+        smoothness=3.0, stillness=3.0,
     ),
     Stage(
         start_iteration=980, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=6,
