@@ -35,7 +35,7 @@ from wbvla.recipes.lmo import STAGE_1, x2_lmo
 from wbvla.robots.platforms import load_robot
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "lmo_ablation.json"
-STARTS = (0, 100, 130, 155, 175, 195, 210, 225)
+STARTS = (0, 100, 150, 180, 205, 225)
 BUDGET = 240
 FADE = FadeConfig(assist_step=0.03, feed_forward_step=0.015)
 

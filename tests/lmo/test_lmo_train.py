@@ -58,13 +58,11 @@ def test_progress_reports_speed_and_time_left(tmp_path: Path) -> None:
 
 
 def test_a_stage_bounds_how_widely_actions_are_tried(tmp_path: Path) -> None:
-    closed, open_again = Stage(start_iteration=0, max_std=0.1), Stage(start_iteration=2, min_std=0.3, max_std=0.4)
-    train(replace(TINY, stages=(closed, open_again)), tmp_path)
+    free, closed = Stage(start_iteration=0), Stage(start_iteration=2, max_std=0.1)
+    train(replace(TINY, stages=(free, closed)), tmp_path)
     spread = {row["step"]: row["std"] for row in read_metrics(tmp_path / METRICS)}
-    assert spread[2] <= 0.1 + 1e-6
-    assert all(0.3 - 1e-6 <= spread[step] <= 0.4 + 1e-6 for step in (3, 4))
-    with pytest.raises(ConfigError, match="spread of actions"):
-        Stage(start_iteration=0, min_std=0.5, max_std=0.4)
+    assert spread[2] > 0.2
+    assert all(spread[step] <= 0.1 + 1e-6 for step in (3, 4))
 
 
 def test_warm_start_takes_weights_but_not_the_schedule(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ class Learner:
             self._step_learning_rate(kl, stage.target_kl)
         log_std = self.actor.get_parameter("distribution.log_std_param")
         with torch.no_grad():
-            log_std.clamp_(math.log(max(stage.min_std, 1e-3)), math.log(stage.max_std))
+            log_std.clamp_(max=math.log(stage.max_std))
             seen = storage.observations.flatten(0, 1)
             for model in (self.actor, self.critic):
                 model.obs_normalizer.train()

@@ -48,8 +48,6 @@ class Stage:
     """weight of the policy's entropy in PPO"""
     target_kl: float = 0.015
     """what the learning rate is steered to; smaller late, so that steps average out the noise of the gradients"""
-    min_std: float = 0.0
-    """spread that actions have at least: opens exploration again after a stage that closed it; 0 = free"""
     max_std: float = 1.0
     """cap on the deviation of the actions: late, the policy should be right without noise"""
     plant: RandomizeConfig = field(default_factory=RandomizeConfig)
@@ -66,8 +64,6 @@ class Stage:
     def __post_init__(self) -> None:
         if self.reward_set not in (OWN, *REWARD_SETS):
             raise ConfigError(f"no reward set {self.reward_set!r}; known: {', '.join((OWN, *REWARD_SETS))}")
-        if not 0.0 <= self.min_std <= self.max_std:
-            raise ConfigError(f"a stage's spread of actions cannot be {self.min_std} to {self.max_std}")
         for name, most in (("imu_lag", SENSED - 1), ("joint_lag", SENSED - 1), ("max_delay", 2 * HISTORY - 2)):
             if not 0 <= getattr(self, name) <= most:
                 raise ConfigError(f"stage {name} must be 0 to {most} half control ticks, not {getattr(self, name)}")

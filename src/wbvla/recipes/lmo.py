@@ -10,37 +10,28 @@ from wbvla.lmo.randomize import UNEVEN
 from wbvla.lmo.rewards import RewardWeights
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.train import FadeConfig, LmoConfig
+from wbvla.lmo.train import LmoConfig
 from wbvla.recipes.registry import recipes
 from wbvla.robots.platforms import load_robot
 
 STAGES = (
     Stage(start_iteration=0),
     Stage(
-        start_iteration=180, sharpness=0.7, stand_push=0.5, max_delay=3, home_share=0.3, direction=0.5, entropy=0.0,
-        target_kl=0.012, max_std=0.35, smoothness=1.5, stillness=6.0, height=4.0,
+        start_iteration=300, sharpness=0.7, arm_amplitude=0.8, push=0.4, stand_push=0.6, max_delay=2,
+        any_height_share=0.2, entropy=0.0, max_std=0.4, smoothness=1.5, stillness=1.5,
     ),
     Stage(
-        start_iteration=270, sharpness=0.5, stand_push=0.6, max_delay=3, any_height_share=0.2, home_share=0.3,
-        direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.18, smoothness=2.0, stillness=10.0, height=4.0,
-    ),
-    Stage(
-        start_iteration=380, sharpness=0.5, arm_amplitude=0.8, push=0.4, stand_push=0.7, max_delay=3,
-        any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, min_std=0.33, max_std=0.33,
-        plant=UNEVEN, smoothness=1.5, stillness=1.5,
-    ),
-    Stage(
-        start_iteration=480, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=4,
+        start_iteration=450, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.8, max_delay=3,
         any_height_share=0.3, home_share=0.3, direction=1.0, entropy=0.0, max_std=0.33, plant=UNEVEN,
         smoothness=2.0, stillness=2.0,
     ),
     Stage(
-        start_iteration=600, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=5,
+        start_iteration=580, sharpness=0.5, arm_amplitude=1.0, push=0.5, stand_push=0.9, max_delay=5,
         any_height_share=0.5, home_share=0.2, direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.25, plant=UNEVEN,
         smoothness=2.0, stillness=3.0,
     ),
     Stage(
-        start_iteration=720, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=6,
+        start_iteration=700, sharpness=0.4, arm_amplitude=1.0, push=0.5, stand_push=1.0, max_delay=6,
         any_height_share=0.5, home_share=0.2, direction=1.0, entropy=0.0, target_kl=0.008, max_std=0.17, plant=UNEVEN,
         smoothness=3.0, stillness=3.0,
     ),
@@ -50,14 +41,11 @@ STAGES = (
         smoothness=3.0, stillness=8.0, height=4.0,
     ),
 )  # fmt: skip
-"""Stage I is the first three: walk; then, with lag, stand still at the right height and with less exploration. Stage II
-is the rest: larger arms, harder pushes, more lag, in the end again stillness and height."""
-STAGE_1 = 3
+"""Stage I is the first, stage II the rest: sharper tracking, larger arms, harder pushes, more lag, less exploration."""
+STAGE_1 = 1
 """number of stages of the paper's stage I"""
 ROUGH: tuple[dict[str, Any], ...] = (
     {"calm_share": 0.3},
-    {"calm_share": 0.5},
-    {"calm_share": 0.6},
     {
         "calm_share": 0.5, "blow": (60.0, 10.0), "bumps_m": 0.01, "imu_lag": 1, "joint_lag": 1, "torque_noise": 0.02,
         "pull": (10.0, 10.0),
@@ -90,13 +78,7 @@ def controller(robot: str, preset: str) -> LmoConfig:
     environment = EnvironmentConfig(preset=preset, shaping=shaping, arms=ARMS, weights=RewardWeights(arrived=1.5))
     stages = tuple(replace(stage, **rough) for stage, rough in zip(STAGES, ROUGH, strict=True))
     return LmoConfig(
-        robot=robot,
-        iterations=1180,
-        film_every=200,
-        learn_threads=2,
-        environment=environment,
-        stages=stages,
-        fade=FadeConfig(feed_forward_step=0.009),
+        robot=robot, iterations=1180, film_every=200, learn_threads=2, environment=environment, stages=stages
     )
 
 

@@ -96,8 +96,8 @@ class Clip:
         if not self._rows:
             raise DataError("no frame came")
         self._require_one_session()
-        if ticks is not None:
-            self._close_row(ticks, float("inf"))
+        if ticks is not None and self._opened is not None:
+            self._close_row(ticks, float(self._opened[0]) + 1.0 / self._info.fps)  # as if another row followed
         for name in self._columns[0] if self._columns else ():
             episode.fill(name, np.stack([c[name] for c in self._columns]))
         for name, value in plan.constants.items():

@@ -177,6 +177,11 @@ class Ticks:
         self._count, rows = self._ring.since(self._count)
         self._rows.extend(rows)
 
+    def forget(self) -> None:
+        """Leave what was published so far."""
+        self.drain()
+        self._rows.clear()
+
     @property
     def newest_s(self) -> float:
         """Time of the newest tick [s]."""

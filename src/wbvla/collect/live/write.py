@@ -121,23 +121,27 @@ class _Writer:
             self._drop_clip()
 
     def _gather(self) -> None:
-        """Take in what has come; between live clips nothing is kept."""
+        """Take in what has come; between live clips nothing is kept.
+
+        Ticks last: a body in lock-step publishes a tick before its pictures, so that each picture's tick is here.
+        """
+        if self._job.live or self._clip is not None:
+            for name, notice in self._wires.notices.items():
+                try:
+                    while notice.poll():
+                        self._pairing.put(name, notice.recv())
+                except (EOFError, ConnectionResetError):
+                    continue  # the camera's process died: the main process sees that and says so
+            if self._clip is None:
+                self._pairing.let_go()
         if self._ticks is not None:
             self._ticks.drain()
-        if not (self._job.live or self._clip is not None):
-            return
-        for name, notice in self._wires.notices.items():
-            try:
-                while notice.poll():
-                    self._pairing.put(name, notice.recv())
-            except (EOFError, ConnectionResetError):
-                continue  # the camera's process died: the main process sees that and says so
-        if self._clip is None:
-            self._pairing.let_go()
 
     def _begin(self, plan: ClipPlan) -> None:
         if self._job.live:
             self._pairing.let_go()
+        elif self._ticks is not None:
+            self._ticks.forget()  # simulated time starts again with each clip: the same times were there before
         self._pairing.restart()
         self._before, self._fault = self._numbers(), ""
         try:
