@@ -31,7 +31,7 @@ from wbvla.data.reader import Dataset
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "video_generation.json"
 LIMIT_MINUTES = 90.0
-"""an hour of each kind is wanted within this"""
+"""an hour of each kind is wanted within this; one kind alone says nothing about it"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ def main() -> None:
         "wall_s": round(wall_s, 1),
         "images_per_s": round(sum(row["images"] for row in rows.values()) / wall_s, 1),
         "identical": all(row["identical"] for row in rows.values()),
-        "within_limit": set(rows) == {"ego", "manipulation"} and wall_s <= LIMIT_MINUTES * 60.0,
+        "within_limit": wall_s <= LIMIT_MINUTES * 60.0 if set(rows) == set(KINDS) else None,
         "size": options.size,
         "processes": options.processes,
         "seed": options.seed,
