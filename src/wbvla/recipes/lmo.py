@@ -10,7 +10,7 @@ from wbvla.lmo.randomize import UNEVEN
 from wbvla.lmo.rewards import RewardWeights
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.train import LmoConfig
+from wbvla.lmo.train import FadeConfig, LmoConfig
 from wbvla.recipes.registry import recipes
 from wbvla.robots.platforms import load_robot
 
@@ -68,6 +68,20 @@ ROUGH: tuple[dict[str, Any], ...] = (
     },
 )  # fmt: skip
 """What the stages of `controller` add: blows, uneven ground, late senses, wrong torques, loads on the hands."""
+QUICK = (
+    Stage(start_iteration=0, calm_share=0.3),
+    Stage(
+        start_iteration=180, sharpness=0.7, stand_push=0.5, max_delay=3, home_share=0.3, direction=0.5, entropy=0.0,
+        target_kl=0.012, max_std=0.35, smoothness=1.5, stillness=6.0, height=4.0, calm_share=0.5,
+    ),
+    Stage(
+        start_iteration=270, sharpness=0.5, stand_push=0.6, max_delay=3, any_height_share=0.2, home_share=0.3,
+        direction=1.0, entropy=0.0, target_kl=0.01, max_std=0.18, smoothness=2.0, stillness=10.0, height=4.0,
+        calm_share=0.6,
+    ),
+)  # fmt: skip
+"""Walk; then, with lag, stand still at the right height. Going on from here to stage II was tried: its place drifts
+(docs/decisions.md)."""
 ARMS = ArmConfig(warp=(0.8, 3.0, 0.25), clip_gain=1.3, rate_radps=(0.5, 6.0))
 """up to the speed and beyond most of the way that the protocol's disturbed condition plays"""
 
@@ -86,6 +100,13 @@ def controller(robot: str, preset: str) -> LmoConfig:
 def x2_lmo() -> LmoConfig:
     """By leg odometry it sees how far it is off its intended way, and goes where it was told."""
     return controller("agibot_x2", "course")
+
+
+@recipes.register("x2-lmo-quick")
+def x2_lmo_quick() -> LmoConfig:
+    """Stage I alone, made to be over soon: walks, turns, stops and squats; little is asked of it under moving arms."""
+    fade = FadeConfig(feed_forward_step=0.009)
+    return replace(x2_lmo(), iterations=380, film_every=100, stages=QUICK, fade=fade)
 
 
 @recipes.register("g1-lmo")
