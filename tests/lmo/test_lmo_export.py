@@ -1,5 +1,6 @@
 """What a robot loads is what was trained: network, observation, targets, clock and height reference."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,19 @@ import onnxruntime
 import pytest
 import torch
 
-from wbvla.core.errors import ArtefactError
-from wbvla.core.run import open_run
+from wbvla.cli.lmo import main
+from wbvla.core.errors import ArtefactError, ConfigError
+from wbvla.core.run import open_run, read_run
 from wbvla.deploy.lmo import LmoBatch, load_lmo
 from wbvla.lmo.checkpoint import part, read_checkpoint
-from wbvla.lmo.export import CHANGED, build_onnx, export, parity, torch_action
+from wbvla.lmo.commands import VELOCITY
+from wbvla.lmo.export import CHANGED, build_onnx, contract_of, export, parity, torch_action
 from wbvla.lmo.protocol import RandomWalkConfig, random_walk
 from wbvla.lmo.stages import Stage
-from wbvla.lmo.train import CHECKPOINT, Training
+from wbvla.lmo.train import CHECKPOINT, LmoConfig, Training
 from wbvla.lmo.trial import TrialConfig
-from wbvla.recipes.lmo import tiny_lmo
+from wbvla.recipes.lmo import recipe_of, tiny_lmo
+from wbvla.recipes.registry import recipes
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
 SPEC = load_robot("agibot_x2")
@@ -116,3 +120,33 @@ def test_shipped_controller_walks_on_the_full_model() -> None:
     assert result["err_y_mps"] < 0.2
     assert result["err_height_m"] < 0.04
     assert result["moving_share"] > 0.4
+
+
+def test_an_export_knows_by_the_run_how_it_was_trained(tmp_path: Path) -> None:
+    """A run of another interface gets that interface's contract without being told; no recipe is named that it left."""
+    config = replace(recipes.build("x2-lmo-velocity"), seed=7, keep_every=20)
+    open_run(tmp_path / "run", config, config.seed)
+    read = read_run(tmp_path / "run", LmoConfig)
+    assert read == config
+    assert recipe_of(read) == "x2-lmo-velocity"
+    assert contract_of(SPEC, read.environment).details["interface"] == VELOCITY
+    assert recipe_of(replace(config, iterations=config.iterations + 1)) == ""
+    assert recipe_of(replace(config, stages=config.stages[:2])) == ""
+    with pytest.raises(ConfigError, match=r"no run\.json"):
+        read_run(tmp_path, LmoConfig)
+
+
+def test_the_command_line_exports_a_run_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = replace(CONFIG.environment, commands=replace(CONFIG.environment.commands, interface=VELOCITY))
+    training = Training(replace(CONFIG, environment=environment), tmp_path / "run")
+    training.begin(None)
+    training.env.progress.assist = training.env.progress.feed_forward = 0.0
+    training.save()
+    open_run(training.folder, training.config, 5)
+    assert main(["export", str(training.folder), str(tmp_path / "made")]) == 0
+    assert str(tmp_path / "made") in capsys.readouterr().out
+    contract = json.loads((tmp_path / "made" / "contract.json").read_text())
+    assert contract["details"]["interface"] == VELOCITY
+    card = (tmp_path / "made" / "card.md").read_text()
+    assert "a configuration of its own" in card
+    assert "wbvla train" not in card

@@ -8,11 +8,12 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from wbvla.core.run import read_run
 from wbvla.lmo.check import PAGE, CheckConfig, run_check
 from wbvla.lmo.export import export
 from wbvla.lmo.play import PlayConfig, play
-from wbvla.lmo.train import CHECKPOINT
-from wbvla.recipes import lmo as lmo_recipes
+from wbvla.lmo.train import CHECKPOINT, LmoConfig
+from wbvla.recipes.lmo import recipe_of
 from wbvla.robots.platforms import load_robot, shipped_lmo
 
 
@@ -50,8 +51,6 @@ class Export:
     """folder of the run, or one of its checkpoints"""
     out: Annotated[Path, tyro.conf.Positional]
     """folder of the artefact; an older one there is replaced"""
-    recipe: str = "x2-lmo"
-    """the recipe the run was trained by"""
 
 
 def _check(options: Check, console: Console) -> int:
@@ -81,8 +80,8 @@ def main(argv: list[str]) -> int:
         return _check(options, console)
     if isinstance(options, Play):
         return play(options.policy or shipped_lmo(options.robot), load_robot(options.robot), options.how, console.print)
-    config = lmo_recipes.recipes.build(options.recipe)
     checkpoint = options.run / CHECKPOINT if options.run.is_dir() else options.run
-    made = export(checkpoint, config.environment, options.out, options.recipe, config.seed)
+    config = read_run(checkpoint.parent, LmoConfig)
+    made = export(checkpoint, config.environment, options.out, recipe_of(config), config.seed)
     console.print(f"{made.folder}  {made.digest[:16]}", soft_wrap=True)
     return 0

@@ -101,6 +101,14 @@ def commit() -> str:
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
+def read_run(folder: Path, kind: type[Config]) -> Config:
+    """The config of a run folder as `open_run` wrote it; raises ConfigError when there is none or of another kind."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise ConfigError(f"{folder} has no run.json, which says how it was trained; name the folder of a run")
+    return rebuild(kind, json.loads(path.read_text())["config"])
+
+
 def cpu_model() -> str:
     """Name of the processor as the system gives it."""
     info = Path("/proc/cpuinfo")

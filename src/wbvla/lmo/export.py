@@ -135,7 +135,7 @@ def learning_curve(run: Path, upto: int) -> list[dict[str, Any]]:
 def export(
     checkpoint: Path, config: EnvironmentConfig, folder: Path, recipe: str, seed: int, note: str = ""
 ) -> Artefact:
-    """Write an `lmo` artefact, `note` on its card.
+    """Write an `lmo` artefact, `note` on its card; `recipe` is empty when the run followed none.
 
     Raises ArtefactError when the policy still leans on training help or ONNX and torch differ.
     """
@@ -180,16 +180,18 @@ def card(spec: RobotSpec, facts: Mapping[str, Any], curve: list[dict[str, Any]])
         f"| {r['error_y']:.3f} | {r['error_yaw']:.3f} | {r['stage']} |"
         for r in marks
     )
+    recipe = f"recipe `{facts['recipe']}`" if facts["recipe"] else "a configuration of its own (`run` in config.json)"
+    again = f"make it again: `wbvla train {facts['recipe']}`, then `wbvla lmo export`; " if facts["recipe"] else ""
     return f"""# Low-level controller for {spec.name}
 
 Turns a command (forward/back, left/right, turn, stance height) into targets of {len(spec.lmo_joints)} joints at
 {CONTROL_HZ:g} Hz. Trained from scratch in MuJoCo by PPO; no other project's weights or data. It has never run on a
 real robot.
 
-- recipe `{facts["recipe"]}`, seed {facts["seed"]}, {facts["iterations"]} iterations,
+- {recipe}, seed {facts["seed"]}, {facts["iterations"]} iterations,
   {facts["env_steps"] / 1e6:.1f}e6 steps, {facts["training_seconds"] / 60:.0f} minutes, source {facts["commit"]}
 - largest difference between torch and ONNX on 10,000 random observations: {facts["parity"]:.1e}
-- make it again: `wbvla train {facts["recipe"]}`, then `wbvla lmo export`; measure it: `python benchmarks/lmo_random.py`
+- {again}measure it: `python benchmarks/lmo_random.py`
 {facts["note"]}
 Learning curve (with exploration noise, pushes and the stage's disturbances; errors of settled commands, filtered):
 

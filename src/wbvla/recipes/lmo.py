@@ -96,6 +96,21 @@ def controller(robot: str, preset: str) -> LmoConfig:
     )
 
 
+def recipe_of(config: LmoConfig) -> str:
+    """Name of the recipe that a run followed, whatever its seed, its threads and what it kept; empty for one's own."""
+
+    def learned(other: LmoConfig) -> LmoConfig:
+        world = replace(other.environment, seed=0, num_threads=1)
+        kept = {"checkpoint_every": 1, "keep_every": 1, "film_every": 0}
+        return replace(other, seed=0, torch_threads=1, learn_threads=1, environment=world, **kept)
+
+    for name in recipes:
+        known = recipes.build(name)
+        if isinstance(known, LmoConfig) and learned(known) == learned(config):
+            return name
+    return ""
+
+
 @recipes.register("x2-lmo")
 def x2_lmo() -> LmoConfig:
     """By leg odometry it sees how far it is off its intended way, and goes where it was told."""
