@@ -57,6 +57,21 @@ def test_it_is_what_the_loop_asks_for() -> None:
     assert np.abs(targets - SPEC.column("default")[index]).max() < 1.0
 
 
+def test_a_controller_of_ones_own_is_loaded_as_itself() -> None:
+    """What a subclass does to the command is not lost on the way."""
+
+    class Standing(LmoController):
+        def step(self, state: BodyState, command: Command) -> np.ndarray:
+            return super().step(state, replace(command, flags=(0, 0, 0)))
+
+    own, plain, other = (kind.load(SHIPPED, SPEC) for kind in (Standing, LmoController, LmoController))
+    walk, stand = Command(flags=(1, 0, 0), height_m=0.63), Command(flags=(0, 0, 0), height_m=0.63)
+    for _ in range(5):
+        mine, still, moved = own.step(standing(), walk), plain.step(standing(), stand), other.step(standing(), walk)
+    np.testing.assert_array_equal(mine, still)
+    assert np.abs(mine - moved).max() > 1e-3
+
+
 def test_height_is_slewed_and_kept_in_range() -> None:
     controller = LmoController.load(SHIPPED, SPEC)
     controller.reset(0.63)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -217,11 +217,11 @@ class LmoController:
         self.settings = settings
         self.reset(spec.nominal_height_m)
 
-    @staticmethod
-    def load(folder: Path, spec: RobotSpec) -> "LmoController":
+    @classmethod
+    def load(cls, folder: Path, spec: RobotSpec) -> Self:
         """Open and verify an artefact; raises ContractMismatch when it was made for another robot or joint order."""
         session, settings = load_lmo(folder, spec)
-        return LmoController(session, settings, spec)
+        return cls(session, settings, spec)
 
     @property
     def kp(self) -> Float[np.ndarray, " lmo"]:
