@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -218,7 +218,7 @@ class LmoController:
         self.reset(spec.nominal_height_m)
 
     @classmethod
-    def load(cls, folder: Path, spec: RobotSpec) -> Self:
+    def load(cls, folder: Path, spec: RobotSpec) -> "LmoController":
         """Open and verify an artefact; raises ContractMismatch when it was made for another robot or joint order."""
         session, settings = load_lmo(folder, spec)
         return cls(session, settings, spec)
