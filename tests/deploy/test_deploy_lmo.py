@@ -62,10 +62,10 @@ def test_a_controller_of_ones_own_is_loaded_as_itself() -> None:
 
     class Standing(LmoController):
         def step(self, state: BodyState, command: Command) -> np.ndarray:
-            return super().step(state, replace(command, flags=(0, 0, 0)))
+            return super().step(state, replace(command, s_x=0))
 
     own, plain, other = (kind.load(SHIPPED, SPEC) for kind in (Standing, LmoController, LmoController))
-    walk, stand = Command(flags=(1, 0, 0), height_m=0.63), Command(flags=(0, 0, 0), height_m=0.63)
+    walk, stand = Command(s_x=1, height_m=0.63), Command(height_m=0.63)
     mine = [own.step(standing(), walk) for _ in range(5)]
     np.testing.assert_array_equal(mine, [plain.step(standing(), stand) for _ in range(5)])
     assert np.abs(mine[-1] - [other.step(standing(), walk) for _ in range(5)][-1]).max() > 1e-3
