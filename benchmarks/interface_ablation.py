@@ -89,6 +89,12 @@ class AtOnce(Stops):
     def __init__(self, shaping: Shaping, config: ApproachConfig | None = None) -> None:
         super().__init__(replace(shaping, alpha=20.0, smoothing=1.0), config)
 
+    def step(self, error: np.ndarray) -> np.ndarray:
+        """Flags of the next period. Nothing coasts here, so that an axis without an error (of a turn on the spot) would
+        for ever make up for what the robot went too far on it."""
+        self._lag[error == 0.0] = 0.0
+        return super().step(error)
+
 
 class Proportional(AtOnce):
     """Shares of the goal speeds that fall with the error; the flags are their signs."""
