@@ -59,12 +59,14 @@ def address(server: PlayServer) -> str:
     return f"ws://127.0.0.1:{server.port}/drive"
 
 
-def drive(client: ClientConnection, keys: list[str], until, patience_s: float = PATIENCE_S) -> dict:
-    """Hold keys with a heartbeat until the status says so; returns that status."""
+def drive(client: ClientConnection, keys: list[str], until, press: str = "", patience_s: float = PATIENCE_S) -> dict:
+    """Hold keys with a heartbeat, and press what is over soon with each, until the status says so; returns that one."""
     limit, beat, status = time.monotonic() + patience_s, 0.0, {}
     while time.monotonic() < limit:
         if time.monotonic() - beat > 0.1:
             client.send(json.dumps({"keys": keys}))
+            if press:
+                client.send(json.dumps({"press": press}))
             beat = time.monotonic()
         message = client.recv(timeout=10)
         if isinstance(message, str):
@@ -188,9 +190,9 @@ def test_pushes_arms_and_fresh_starts(server: PlayServer, robot: DrivenRobot) ->
         arms = drive(client, [], lambda s: True)["arms"]
         client.send('{"press": "arms"}')
         drive(client, [], lambda s: s["arms"] != arms)
-        client.send('{"press": "push"}')
-        drive(client, [], lambda s: s["pushed"])
+        drive(client, [], lambda s: s["pushed"], press="push")
         drive(client, ["f"], lambda s: s["height_m"] < 0.56)
+        client.send('{"keys": []}')  # a key that is still held moves the new start's height too
         client.send('{"press": "reset"}')
         drive(client, [], lambda s: s["height_goal_m"] == SPEC.nominal_height_m and abs(s["place_m"][0]) < 0.05)
         client.send('{"press": "arms"}')
