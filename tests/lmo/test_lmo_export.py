@@ -110,11 +110,11 @@ def test_a_policy_that_still_leans_on_help_is_not_exported(trained: Training, tm
     assert not (tmp_path / "lmo").exists()
 
 
-def test_shipped_controller_walks_on_the_full_model() -> None:
-    """All 31 joints free, waist held by its own drive, random commands: the check that a welded waist would hide."""
-    result = random_walk(
-        shipped_lmo("agibot_x2"), SPEC, TrialConfig(num_robots=12, num_threads=1), RandomWalkConfig(seconds=6.0)
-    )
+@pytest.mark.parametrize("robot", ["agibot_x2", "unitree_g1"])
+def test_shipped_controller_walks_on_the_full_model(robot: str) -> None:
+    """All joints free, waist held by its own drive, random commands: the check that a welded waist would hide."""
+    trial, walk = TrialConfig(num_robots=12, num_threads=1), RandomWalkConfig(seconds=6.0)
+    result = random_walk(shipped_lmo(robot), load_robot(robot), trial, walk)
     assert result["fall_rate"] <= 1 / 12
     assert result["err_x_mps"] < 0.25
     assert result["err_y_mps"] < 0.2

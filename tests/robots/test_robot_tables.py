@@ -89,7 +89,7 @@ def test_unknown_robot_is_answered_with_the_closest() -> None:
 
 
 def test_missing_policy_says_how_to_get_one() -> None:
-    with pytest.raises(ArtefactError, match="wbvla lmo train"):
+    with pytest.raises(ArtefactError, match="wbvla lmo export"):
         shipped_lmo("no_such_robot")
 
 

@@ -22,6 +22,7 @@ def shipped_lmo(name: str) -> Path:
     if not folder.is_dir():
         have = sorted(p.name.removesuffix("_lmo") for p in POLICIES.glob("*_lmo"))
         raise ArtefactError(
-            f"no low-level policy is shipped for {name!r}; shipped: {have or 'none'}. Train one: `wbvla lmo train`"
+            f"no low-level policy is shipped for {name!r}; shipped: {have or 'none'}. Train one with a recipe of "
+            "`wbvla train --help`, then `wbvla lmo export`"
         )
     return folder
