@@ -191,7 +191,7 @@ real robot.
 - {recipe}, seed {facts["seed"]}, {facts["iterations"]} iterations,
   {facts["env_steps"] / 1e6:.1f}e6 steps, {facts["training_seconds"] / 60:.0f} minutes, source {facts["commit"]}
 - largest difference between torch and ONNX on 10,000 random observations: {facts["parity"]:.1e}
-- {again}measure it: `python benchmarks/lmo_random.py`
+- {again}measure it: `wbvla lmo check --robot {spec.name} --policy FOLDER`
 {facts["note"]}
 Learning curve (with exploration noise, pushes and the stage's disturbances; errors of settled commands, filtered):
 
