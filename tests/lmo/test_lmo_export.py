@@ -93,7 +93,9 @@ def test_controller_sees_and_asks_what_the_environment_does(trained: Training, a
 
 
 def test_the_card_says_when_a_run_was_not_one_recipe(trained: Training, artefact: Path, tmp_path: Path) -> None:
-    assert CHANGED not in (artefact / "card.md").read_text()
+    card, run = (artefact / "card.md").read_text(), json.loads((trained.folder / "run.json").read_text())
+    assert CHANGED not in card
+    assert f"{run['cores']} cores of {run['cpu']}, source {run['commit']}" in card
     shutil.copytree(trained.folder, tmp_path / "run")
     open_run(tmp_path / "run", replace(CONFIG, iterations=CONFIG.iterations + 1), CONFIG.seed)
     other = export(tmp_path / "run" / CHECKPOINT, CONFIG.environment, tmp_path / "lmo", "tiny-lmo", 1)

@@ -162,7 +162,8 @@ def export(
         "iterations": meta["iteration"],
         "env_steps": curve[-1]["env_steps"] if curve else 0,
         "training_seconds": round(meta["seconds"], 1),
-        "commit": commit(),
+        "commit": resolved.get("commit") or commit(),
+        "machine": f"{resolved.get('cores', '?')} cores of {resolved.get('cpu', 'an unknown CPU')}",
         "parity": difference,
         "note": note,
     }
@@ -188,8 +189,8 @@ Turns a command (forward/back, left/right, turn, stance height) into targets of 
 {CONTROL_HZ:g} Hz. Trained from scratch in MuJoCo by PPO; no other project's weights or data. It has never run on a
 real robot.
 
-- {recipe}, seed {facts["seed"]}, {facts["iterations"]} iterations,
-  {facts["env_steps"] / 1e6:.1f}e6 steps, {facts["training_seconds"] / 60:.0f} minutes, source {facts["commit"]}
+- {recipe}, seed {facts["seed"]}, {facts["iterations"]} iterations, {facts["env_steps"] / 1e6:.1f}e6 steps,
+  {facts["training_seconds"] / 60:.0f} minutes on {facts["machine"]}, source {facts["commit"]}
 - largest difference between torch and ONNX on 10,000 random observations: {facts["parity"]:.1e}
 - {again}measure it: `wbvla lmo check --robot {spec.name} --policy FOLDER`
 {facts["note"]}
