@@ -10,8 +10,9 @@ interface); each curriculum left out (`no_assist`, `no_stall`, `no_feed_forward`
 
 Each run is measured by the protocol of `lmo_protocol.py`, plain and disturbed; one that still needs help at the end of
 its budget is no controller and has no errors, only `help_left`. Runs are kept in FOLDER, finished ones are
-not repeated, so several processes may share the work with `--only`. Last line: one JSON object; the long form writes
-docs/results/lmo_ablation.json with every run that FOLDER has.
+not repeated, so several processes may share the work with `--only`. Last line: one JSON object; the long form puts
+every run that FOLDER has into docs/results/lmo_ablation.json, in place of an earlier one of the same variant and seed;
+each row names its own commit and machine.
 """
 
 import argparse
@@ -107,6 +108,13 @@ def run(name: str, seed: int, folder: Path, quick: bool) -> dict[str, Any]:
     return row
 
 
+def joined(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the result file, with `rows` in place of those of the same variant and seed."""
+    held = json.loads(RESULT.read_text())["rows"] if RESULT.is_file() else []
+    every = {(row["name"], row["seed"]): row for row in (*held, *rows)}
+    return [every[key] for key in sorted(every)]
+
+
 def _report(name: str, seed: int) -> Callable[[Any], None]:
     def show(progress: Any) -> None:
         if progress.iteration % 20 == 0:
@@ -131,9 +139,8 @@ def main() -> int:
         base = Path(aside) if options.quick else options.runs
         rows = [run(name, seed, base / f"{name}_{seed}", options.quick) for name, seed in plan]
     if not options.quick:
-        kept = sorted(options.runs.glob("*/row.json"))
-        every = [json.loads(path.read_text()) for path in kept]
-        write_json(RESULT, {"budget_iterations": BUDGET, "rows": every, **provenance()})
+        kept = [json.loads(path.read_text()) for path in sorted(options.runs.glob("*/row.json"))]
+        write_json(RESULT, {"budget_iterations": BUDGET, "rows": joined(kept), **provenance()})
     print(json.dumps({"rows": rows}))
     return 0
 

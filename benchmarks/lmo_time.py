@@ -8,8 +8,8 @@ first that passes all stage I tests (`wbvla lmo check`, 16 robots per command), 
 protocol, plain, at least as good as the paper's (32 robots per command). `minutes` are the training's own, without the
 tests, `alone` those that its steps take at the speed that `lmo_throughput.py` measured on a quiet machine. What was
 found stays in the run's folder. Last line: one JSON object, null where it was not reached; the long form adds the
-recipe to docs/results/lmo_time.json. Keys: stage_1_minutes, stage_1_steps, protocol_minutes, protocol_steps (means),
-and `runs` by seed.
+seeds of the recipe to docs/results/lmo_time.json, each with its commit and machine. Keys: stage_1_minutes,
+stage_1_steps, protocol_minutes, protocol_steps (means over all seeds there), and `runs` by seed.
 """
 
 import argparse
@@ -97,6 +97,18 @@ def alone(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def one(recipe: str, seed: int, folder: Path, quick: bool) -> dict[str, Any]:
+    """Train one seed (or go on with it), try its checkpoints, keep what was found beside the run."""
+    kept = folder / "first_good.json"
+    if not kept.is_file():
+        config = seeded(recipe, seed, quick)
+        train(config, folder)
+        machine = json.loads((folder / "run.json").read_text())
+        trained = {key: machine[key] for key in ("commit", "cpu", "cores")}
+        write_json(kept, {"seed": seed, **first_good(config, folder, 2 if quick else 16), "trained": trained})
+    return dict(json.loads(kept.read_text()))
+
+
 def _mean(runs: list[dict[str, Any]], what: str, field: str) -> float | None:
     """Over all seeds; None when one of them never got there."""
     values = [run[what][field] for run in runs if run[what] is not None and run[what][field] is not None]
@@ -111,21 +123,17 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="x2-lmo")
     options = parser.parse_args()
-    runs = []
     with tempfile.TemporaryDirectory() as aside:
         base = Path(aside) if options.quick else options.runs
-        for seed in options.seeds[:1] if options.quick else options.seeds:
-            config, folder = seeded(options.recipe, seed, options.quick), base / f"{options.recipe}_{seed}"
-            train(config, folder)
-            kept = folder / "first_good.json"
-            if not kept.is_file():
-                write_json(kept, first_good(config, folder, 2 if options.quick else 16))
-            runs.append({"seed": seed, **alone(json.loads(kept.read_text()))})
+        seeds = options.seeds[:1] if options.quick else options.seeds
+        runs = [one(options.recipe, seed, base / f"{options.recipe}_{seed}", options.quick) for seed in seeds]
+    held = json.loads(RESULT.read_text()) if RESULT.is_file() and not options.quick else {}
+    earlier = [run for run in held.get(options.recipe, {"runs": []})["runs"] if run["seed"] not in seeds]
+    runs = [alone(run) for run in sorted((*earlier, *runs), key=lambda run: run["seed"])]
     result: dict[str, Any] = {"recipe": options.recipe, "runs": runs}
     for what in WHAT:
         result |= {f"{what}_{field}": _mean(runs, what, field) for field in ("minutes", "alone", "steps")}
     if not options.quick:
-        held = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
         write_json(RESULT, {**held, options.recipe: {**result, **provenance()}})
     print(json.dumps(result))
     return 0 if options.quick or result["stage_1_minutes"] is not None else 1
