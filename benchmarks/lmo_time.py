@@ -102,7 +102,8 @@ def one(recipe: str, seed: int, folder: Path, quick: bool) -> dict[str, Any]:
     kept = folder / "first_good.json"
     if not kept.is_file():
         config = seeded(recipe, seed, quick)
-        train(config, folder)
+        if not (folder / f"checkpoint_{config.iterations:06d}.safetensors").is_file():
+            train(config, folder)
         machine = json.loads((folder / "run.json").read_text())
         trained = {key: machine[key] for key in ("commit", "cpu", "cores")}
         write_json(kept, {"seed": seed, **first_good(config, folder, 2 if quick else 16), "trained": trained})

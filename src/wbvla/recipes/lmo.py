@@ -121,7 +121,7 @@ def x2_lmo() -> LmoConfig:
 def x2_lmo_quick() -> LmoConfig:
     """Stage I alone, made to be over soon: walks, turns, stops and squats; little is asked of it under moving arms."""
     fade = FadeConfig(feed_forward_step=0.009)
-    return replace(x2_lmo(), iterations=380, film_every=100, stages=QUICK, fade=fade)
+    return replace(x2_lmo(), iterations=600, film_every=100, stages=QUICK, fade=fade)
 
 
 @recipes.register("g1-lmo")
