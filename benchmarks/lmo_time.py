@@ -9,7 +9,8 @@ protocol, plain, at least as good as the paper's (32 robots per command). `minut
 tests, `alone` those that its steps take at the speed that `lmo_throughput.py` measured on a quiet machine. What was
 found stays in the run's folder. Last line: one JSON object, null where it was not reached; the long form adds the
 seeds of the recipe to docs/results/lmo_time.json, each with its commit and machine. Keys: stage_1_minutes,
-stage_1_steps, protocol_minutes, protocol_steps (means over all seeds there), and `runs` by seed.
+stage_1_steps, protocol_minutes, protocol_steps (means over all seeds there), and `runs` by seed: with `tests`, the
+minutes at which each stage I test was first passed, and `missed`, what the last tried checkpoint missed of them.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def seeded(recipe: str, seed: int, quick: bool) -> LmoConfig:
 def first_good(config: LmoConfig, folder: Path, robots_each: int) -> dict[str, Any]:
     """Walk through the checkpoints of one run."""
     spec = load_robot(config.robot)
-    found: dict[str, Any] = {"stage_1": None, "protocol": None, "tried": 0}
+    found: dict[str, Any] = {"stage_1": None, "protocol": None, "tried": 0, "tests": {}, "missed": []}
     tests = StageTestConfig(robots_each=robots_each)
     with tempfile.TemporaryDirectory() as aside:
         for path in sorted(folder.glob("checkpoint_*.safetensors")):
@@ -73,6 +74,8 @@ def first_good(config: LmoConfig, folder: Path, robots_each: int) -> dict[str, A
                 result = run_stage_tests(policy.folder, spec, tests, Limits())
                 passed = [test.name for test in result.tests if test.passed]
                 print(f"{path.name}: passes {', '.join(passed) or 'nothing'}", flush=True)
+                found["tests"] = {**{name: here["minutes"] for name in passed}, **found["tests"]}
+                found["missed"] = [line for line in result.lines() if line.startswith("FAIL")]
                 if not result.passed:
                     continue
                 found["stage_1"] = here
