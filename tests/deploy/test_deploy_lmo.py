@@ -148,6 +148,30 @@ def test_the_form_of_the_shaping_is_the_contracts_and_older_contracts_mean_the_h
     assert speeds["held", "1 s"] == pytest.approx(0.286, abs=1e-3)
 
 
+def drifts_off(step_rad: float) -> LmoBatch:
+    """Told to stand; both hips roll by `step_rad` per tick over planted soles until it steps."""
+    session, settings = load_lmo(SHIPPED, SPEC)
+    batch, height = LmoBatch(session, settings, SPEC, 1), np.array([SPEC.nominal_height_m])
+    batch.reset(height)
+    rolls = [i for i, name in enumerate(SPEC.lmo_joints) if "hip_roll" in name]
+    q, zero = settings.default_q[None].copy(), np.zeros((1, 3))
+    for _ in range(50):
+        seen = batch.observe(zero, zero, np.array([[0.0, 0.0, -1.0]]), q, np.zeros_like(q))
+        if batch.moving[0]:
+            return batch
+        batch.step(zero, height, seen)
+        q[0, rolls] += step_rad
+    raise AssertionError("it never stepped")
+
+
+def test_a_recovery_begins_with_the_foot_that_the_robot_drifts_away_from() -> None:
+    """Left foot: the clock starts at 0.5, where that foot is about to swing (`lmo/gait.py`)."""
+    one, other = drifts_off(0.01), drifts_off(-0.01)
+    assert {np.sign(one.odometry.course[0, 1]), np.sign(other.odometry.course[0, 1])} == {-1.0, 1.0}
+    for batch in (one, other):
+        assert batch.phase[0] == (0.0 if batch.odometry.course[0, 1] > 0 else 0.5)
+
+
 def test_contract_settings_name_what_is_missing() -> None:
     with pytest.raises(ArtefactError, match="shaping"):
         LmoSettings.from_contract({"preset": "clock"}, 50.0)

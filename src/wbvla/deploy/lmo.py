@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from wbvla.core.command import Command, Shaping, shaped_velocity, slew_height, smooth_flags
 from wbvla.core.contract import Artefact, open_artefact, require_match
@@ -192,20 +192,26 @@ class LmoBatch:
         return goal * flags if s.interface == VELOCITY else shaped_velocity(flags, self.sbar, goal, s.shaping)
 
     def _catch_up(self, flags: np.ndarray, gyro_b: np.ndarray, gravity_b: np.ndarray, q: np.ndarray) -> None:
-        """Odometry and clock over the tick that has passed, under the flags it was run with.
-
-        The first step of a walk is taken with the foot on the side it goes or turns to.
-        """
+        """Odometry and clock over the tick that has passed, under the flags it was run with."""
         s = self.settings
         moving = (np.abs(flags).max(axis=1) > 0) | (np.abs(self.sbar).max(axis=1) > s.gait_active_above)
         if any(s.keeps):
             self.odometry.advance(moving, self.reference(flags), gyro_b, gravity_b, q)
             moving = moving | self.odometry.off_place(self.moving, np.array(s.keeps))
-        leftwards = (flags[:, 1] > 0) | ((flags[:, 1] == 0) & (flags[:, 2] > 0))
-        start = np.where(leftwards, 0.5, 0.0)
+        start = np.where(self._left_first(flags), 0.5, 0.0)
         next_phase = (self.phase + self.settings.gait_hz / self.settings.rate_hz) % 1.0
         self.phase = np.where(moving & ~self.moving, start, next_phase)
         self.moving = moving
+
+    def _left_first(self, flags: Float[np.ndarray, "world 3"]) -> Bool[np.ndarray, " world"]:
+        """Whether a robot that starts to step now lifts its left foot first.
+
+        A walk begins with the foot on the side it goes or turns to. A recovery begins with the foot that the robot
+        drifts away from: the other one bears it, and without that it would fall faster (docs/decisions.md).
+        """
+        told = np.where(flags[:, 1] != 0, flags[:, 1], flags[:, 2])
+        recovers = ~flags.any(axis=1)
+        return np.where(recovers, self.odometry.drift[:, 1] < 0, told > 0)
 
 
 class LmoController:

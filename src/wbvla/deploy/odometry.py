@@ -36,7 +36,8 @@ class Odometry:
         """off the intended way: x, y [m] in the heading frame, heading [rad]"""
         self._gravity: Float[np.ndarray, "world 3"] | None = None
         self._feet: Float[np.ndarray, "world point 3"] | None = None
-        self._drift: Float[np.ndarray, "world 2"] = np.zeros((self._num, 2))
+        self.drift: Float[np.ndarray, "world 2"] = np.zeros((self._num, 2))
+        """velocity off the intended way: x, y [m/s] in the heading frame"""
         self._walking: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
         self._standing: Bool[np.ndarray, " world"] = np.zeros(self._num, dtype=bool)
 
@@ -62,7 +63,7 @@ class Odometry:
         self.bias.advance(self._standing & ~walking, rate, feet.reshape(soles.shape).mean(axis=2), self._dt_s)
         turn = (rate - self.bias.value, reference)
         course = advance_course(self.course, feet, before, turn, self._dt_s)
-        self._drift = average_drift(self._drift, course, self.course, self._dt_s)
+        self.drift = average_drift(self.drift, course, self.course, self._dt_s)
         course = limit_course(course, self._config)
         fresh = walking & ~self._walking
         self.course = np.where(fresh[:, None], np.zeros_like(course), course)
@@ -72,6 +73,6 @@ class Odometry:
         self, moving: Bool[np.ndarray, " world"], keeps: Float[np.ndarray, "3"]
     ) -> Bool[np.ndarray, " world"]:
         """Which standing robots should step back to their place; those that stay are the ones that stand."""
-        stepping = np.asarray(keeps_stepping(self.course * keeps, self._drift * keeps[:2], moving, self._config))
+        stepping = np.asarray(keeps_stepping(self.course * keeps, self.drift * keeps[:2], moving, self._config))
         self._standing = ~stepping & ~self._walking
         return stepping
