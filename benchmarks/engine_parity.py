@@ -4,8 +4,8 @@
 
 Robots with plants of their own (friction, masses, payloads, gains) move for two seconds on the engine `mujoco`
 (float64); what was then asked of the motors and pressed on the bodies in the next 100 control steps is recorded, with
-the state before. X2 walks, turns and stands by the shipped policy; for the G1, which ships none, the gait of the
-learning's feed-forward is held up by its assist. The record is replayed on `mujoco` and on `warp` (float32).
+the state before. X2 walks, turns and stands by the shipped policy; the G1 steps by the learning's feed-forward and is
+held up by its assist. The record is replayed on `mujoco` and on `warp` (float32).
 
 A difference is the largest over all of a world's positions and velocities [m, rad, m/s, rad/s]. Parts of a row:
 
@@ -13,7 +13,7 @@ A difference is the largest over all of a world's positions and velocities [m, r
 - `rounded`: `mujoco` against itself, begun from the state rounded to float32: what of `free` is chaos of the contacts.
 - `resynced`: `warp` begins every control step from `mujoco`'s state: the error of one step.
 
-Models: `x2` all 31 joints, as in every evaluation; `x2_training` as in training, where the solver stops after 4
+Models: `x2` all 31 joints, as in every evaluation; `x2_training` as in training, where the solver stops after 8
 iterations, solved or not; `x2_training_solved` the same with 20; `g1_assisted`. `protocol` (long form): the paper's
 protocol of the shipped policy on both engines with the same draws.
 

@@ -28,7 +28,7 @@ class LmoSettings:
     """What a controller's contract says about how to run its network; all arrays over the driven joints."""
 
     preset: str
-    """`paper`: 49 numbers; `clock`: 51; `heading`: 52; `course`: 54"""
+    """`paper`: 49 numbers; `clock`: 51; `heading`: 52; `course`: 54; `history`: 294"""
     rate_hz: float
     interface: str
     """`discrete`: ternary flags; `velocity`: shares of the goal speeds, a baseline for measurements only"""

@@ -13,7 +13,7 @@ DISCRETE, VELOCITY = "discrete", "velocity"
 
 @dataclass(frozen=True, kw_only=True)
 class CommandConfig:
-    """Shares and ranges of sampled commands (docs/lmo.md; HOMIE never mixes walking and squatting)."""
+    """Shares and ranges of sampled commands (HOMIE never mixes walking and squatting)."""
 
     interface: str = DISCRETE
     """`discrete`: ternary flags; `velocity`: shares of the goal speeds in [-1, 1], the baseline that others train"""

@@ -50,7 +50,7 @@ PAPER = RandomizeConfig(
     friction=(0.1, 3.0), link_mass=(0.8, 1.2), torso_mass=(1.0, 1.0), torso_payload_kg=(-5.0, 10.0),
     hand_payload_kg=(-0.1, 0.3),
 )  # fmt: skip
-"""ranges of the paper and of HOMIE (docs/lmo.md); torque noise, pushes and lags stand in `Stage`"""
+"""ranges of the paper (arXiv 2512.11047) and of HOMIE; torque noise, pushes and lags stand in `Stage`"""
 
 
 class Plants:

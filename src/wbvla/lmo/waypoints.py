@@ -1,6 +1,6 @@
 """The walking yardstick: 18 waypoints in 90 s by flags alone, arms on their own way, a punch on every leg.
 
-After the public benchmark of G1 walking policies (docs/lmo.md): 90 s, 18 waypoints, arms that walk at random, punches
+After a public benchmark of G1 walking policies: 90 s, 18 waypoints, arms that walk at random, punches
 of up to 500 N for 0.08 s on a random link in a random direction. Its course is not public; ours is `WaypointConfig`.
 
 The planner knows the true pose, which a robot does not; it stands for the person or the camera that steers. It sets
