@@ -13,11 +13,11 @@ they cross an inner edge of the grid: on sole spheres of 5 mm most robots fall e
 slide away, pads of 2 cm in the place of the spheres suffer least. `field_flat_pads` (0.2 mm) shows what of the falls is
 that fault: the difference between the two is the ground.
 
-Per variant 96 robots of the protocol (2 s, 5 s of one of six commands, 10 s of settling) and 100 episodes of 20 s of
-random commands, arms at full amplitude, plants, noise and 0-20 ms delay as in `lmo_random.py`. `fall_rate` is over
-both with its exact 95 % interval; `position_m`, `heading_rad` are total displacement and heading against v_goal x 5 s;
-`settle_m`, `settle_rad` those of the settling alone; `err_*` are errors of velocity over a stride; `half_*` are half
-widths of 95 % intervals. Height is measured over the ground under the feet.
+Per variant 96 robots of the protocol (5 s of standing, 5 s of one of six commands, 10 s of settling) and 100 episodes
+of 20 s of random commands, arms at full amplitude, plants, noise and 0-20 ms delay as in `lmo_random.py`. `fall_rate`
+is over both with its exact 95 % interval; `position_m`, `heading_rad` are total displacement and heading against v_goal
+x 5 s; `settle_m`, `settle_rad` those of the settling alone; `err_*` are errors of velocity over a stride; `half_*` are
+half widths of 95 % intervals. Height is measured over the ground under the feet.
 Last line: one JSON object. The long form writes docs/results/lmo_transfer.json (other robots: lmo_transfer_ROBOT.json).
 """
 

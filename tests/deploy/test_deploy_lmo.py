@@ -104,6 +104,9 @@ def test_another_robot_is_refused_by_name() -> None:
     joint = replace(SPEC.joints[0], upper=9.0)
     with pytest.raises(ContractMismatch, match="upper"):
         LmoController.load(SHIPPED, replace(SPEC, joints=(joint, *SPEC.joints[1:])))
+    stiff = tuple(replace(joint, kp=2 * joint.kp) for joint in SPEC.joints)
+    with pytest.raises(ContractMismatch, match="kp"):
+        LmoController.load(SHIPPED, replace(SPEC, joints=stiff))
 
 
 def test_damaged_and_incomplete_artefacts_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from wbvla.core.errors import ConfigError, ContractMismatch, SafetyTrip
 from wbvla.deploy.runtime import LocalSource, RobotLoop
-from wbvla.deploy.safety import SafetyLayer
+from wbvla.deploy.safety import SafetyConfig, SafetyLayer
 
 
 class Watcher:
@@ -139,6 +139,28 @@ def test_operator_stop_stands_then_sits(parts, spec, body, lmo):
     assert (report.reason, report.trip) == ("stopped", "operator_stop")
     assert {c.flags for c in lmo.commands[11:]} == {(0, 0, 0)}
     assert report.ticks == pytest.approx(11 + 100 + 100, abs=3)
+
+
+def test_run_that_ends_of_itself_sits_down_before_the_body_is_let_go(parts, spec, body, lmo):
+    report = loop_of(parts, spec).run(50, sit=True)
+    assert (report.reason, report.trip) == ("ticks", "")
+    assert report.ticks == pytest.approx(50 + 100 + 100, abs=3)
+    assert {c.flags for c in lmo.commands[53:]} == {(0, 0, 0)}
+    legs = spec.indices(spec.lmo_joints)
+    stiffness = np.array([target.kp[legs] / lmo.kp for target in body.written])
+    assert (stiffness[:150] == 1.0).all()
+    assert (np.diff(stiffness[150:], axis=0) <= 0).all()
+    assert stiffness[-1] == pytest.approx(np.full(len(legs), SafetyConfig().sit_stiffness)), "never without stiffness"
+
+
+def test_trip_while_sitting_down_at_the_end_is_told(parts, spec, body):
+    def tilt(tick):
+        if tick.index > 60:
+            body.gravity = np.array([0.9, 0.0, -0.4])
+
+    parts[3].observe = tilt
+    report = loop_of(parts, spec).run(50, sit=True)
+    assert (report.reason, report.trip) == ("tripped", "tilt")
 
 
 def test_end_of_demonstration_and_finish_end_the_run(parts, spec, policy):

@@ -16,7 +16,7 @@ from wbvla.deploy.lmo import POLICY_FILE
 from wbvla.lmo.check import PARTS, CheckConfig, run_check
 from wbvla.lmo.check_page import render
 from wbvla.lmo.check_plots import Curve, from_above, over_time, ticks_of
-from wbvla.lmo.conditions import PAPER, plain, worse_than_paper
+from wbvla.lmo.conditions import PAPER, _half, plain, worse_than_paper
 from wbvla.lmo.gait_facts import gait_facts, steady, swing_tops
 from wbvla.lmo.plant import Feet
 from wbvla.lmo.stage_tests import (
@@ -194,6 +194,11 @@ def test_a_cell_is_worse_only_beyond_the_paper() -> None:
     assert worse_than_paper(row) == []
     row |= {"turn_pos_m": 0.051, "sway_stand_m": None}
     assert worse_than_paper(row) == ["turn_pos_m", "sway_stand_m"]
+
+
+def test_a_cell_without_an_interval_has_none() -> None:
+    assert _half([0.3, 0.4]) == pytest.approx(0.25)
+    assert _half([0.3, None]) is None
 
 
 def test_page_shows_verdicts_and_needs_no_network(walker: StageResult) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from wbvla.core.errors import ConfigError
 from wbvla.deploy.odometry import Odometry
+from wbvla.lmo.commands import CommandConfig
 from wbvla.lmo.environment import LmoEnvironment
 from wbvla.lmo.observation import PRESETS, MirrorMap, action_mirror, actor_mirror
 from wbvla.lmo.perturb import ArmConfig, ArmMotion, warp_clock
@@ -202,6 +203,45 @@ def test_bumps_lift_the_corner_they_lie_under() -> None:
     env.worlds.bumps.zero_()
     env.bumps.put(env.worlds)
     assert torch.equal(env.engine.parameter("geom_pos"), flat)
+
+
+def test_a_robot_that_is_reset_stands_on_flat_ground() -> None:
+    env = environment(worlds=4)
+    flat = env.engine.parameter("geom_pos").clone()
+    env.enter(replace(STAGE, bumps_m=0.02))
+    env.bumps.tread(torch.ones(4, 2, dtype=torch.bool), env.worlds, env.stage, env.rng)
+    env.reset(torch.tensor([1, 2]))
+    apart = (env.engine.parameter("geom_pos") != flat).flatten(1).any(1)
+    assert apart.tolist() == [True, False, False, True]
+
+
+def test_a_world_that_diverges_is_a_fall_and_begins_anew() -> None:
+    env = environment(worlds=4)
+    for _ in range(3):
+        env.step(torch.zeros(4, 13))
+    env.engine.state("qvel")[2, 0] = 1e12
+    _, _, done, extras = env.step(torch.zeros(4, 13))
+    assert done.tolist() == [False, False, True, False]
+    assert not extras["time_outs"].any()
+    assert env.worlds.age[2] == 0
+    assert not env.step(torch.zeros(4, 13))[2].any()
+
+
+def test_help_is_given_anew_in_each_tick() -> None:
+    """Also to robots whose commands stay as they are set; when it ends it leaves nothing behind."""
+    env = environment(worlds=4, commands=CommandConfig(resample=False))
+    env.progress.assist = 1.0
+    wrench = env.engine.state("xfrc_applied")[:, env.layout.root_body]
+    for _ in range(40):
+        env.step(torch.zeros(4, 13))
+    assert 0 < wrench.abs().max() < 300
+    assert (env.root_height < 0.75).all()
+    env.progress.assist = 0.0
+    env.step(torch.zeros(4, 13))
+    assert (wrench == 0).all()
+    wrench[0, 0] = 5.0
+    env.step(torch.zeros(4, 13))
+    assert wrench[0, 0] == 5.0, "a user's own force stays"
 
 
 def test_blows_begin_and_end() -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from wbvla.core.errors import ConfigError, RenderError
 from wbvla.lmo.driven import DrivenConfig, DrivenRobot
-from wbvla.lmo.play import PlayConfig
+from wbvla.lmo.play import PlayConfig, serve_page
 from wbvla.lmo.play_server import BAD, BUSY, MAX_BYTES, NO_KEY, PlayServer, ServerConfig, parse, read_key
 from wbvla.lmo.play_window import Switches, has_display, show_window
 from wbvla.lmo.steer import SteerConfig, Steering
@@ -220,7 +221,9 @@ def test_a_silent_page_lets_the_robot_stand(server: PlayServer) -> None:
     raise AssertionError("it walks on")
 
 
-@pytest.mark.parametrize("message", ["nonsense", '{"keys": ["z"]}', '{"press": "jump"}', b"\x00"])
+@pytest.mark.parametrize(
+    "message", ["nonsense", '{"keys": ["z"]}', '{"press": "jump"}', '{"press": "' + 200 * "é" + '"}', b"\x00"]
+)
 def test_a_wrong_message_ends_the_visit(server: PlayServer, message: str | bytes) -> None:
     with connect(address(server)) as client:
         client.send(message)
@@ -299,6 +302,15 @@ def test_open_addresses_need_a_key(robot: DrivenRobot, tmp_path: Path) -> None:
     short.chmod(0o600)
     with pytest.raises(ConfigError, match="at least 32"):
         read_key(short)
+
+
+def test_a_page_that_cannot_be_served_says_why_and_leaves_ctrl_c_alone(robot: DrivenRobot, server: PlayServer) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ConfigError, match="no key"):
+        serve_page(robot, ServerConfig(address="0.0.0.0", port=0), print)
+    with pytest.raises(ConfigError, match=rf"port {server.port}.*--port 0"):
+        serve_page(robot, ServerConfig(port=server.port), print)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_what_is_no_way_to_show_is_refused() -> None:

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from wbvla.core.errors import ArtefactError, ConfigError
+from wbvla.core.files import sha256_of
 from wbvla.core.metrics import read_metrics
 from wbvla.lmo.checkpoint import read_checkpoint
+from wbvla.lmo.export import export
 from wbvla.lmo.runs import train_each
 from wbvla.lmo.settings import EnvironmentConfig
 from wbvla.lmo.stages import Stage
@@ -30,10 +32,12 @@ from wbvla.recipes.lmo import (
 TINY = replace(tiny_lmo(), stages=(Stage(start_iteration=0), Stage(start_iteration=3, push=0.5, max_delay=3)))
 
 
-def test_stopped_and_resumed_equals_straight_to_the_bit(tmp_path: Path) -> None:
-    train(TINY, tmp_path / "straight")
-    train(TINY, tmp_path / "resumed", stop_after=2)
-    train(TINY, tmp_path / "resumed")
+@pytest.mark.parametrize("preset", ["clock", "history"])
+def test_stopped_and_resumed_equals_straight_to_the_bit(preset: str, tmp_path: Path) -> None:
+    config = replace(TINY, environment=replace(TINY.environment, preset=preset))
+    train(config, tmp_path / "straight")
+    train(config, tmp_path / "resumed", stop_after=2)
+    train(config, tmp_path / "resumed")
     ours, notes = read_checkpoint(tmp_path / "straight" / CHECKPOINT)
     theirs, other_notes = read_checkpoint(tmp_path / "resumed" / CHECKPOINT)
     assert ours.keys() == theirs.keys()
@@ -73,6 +77,17 @@ def test_warm_start_takes_weights_but_not_the_schedule(tmp_path: Path) -> None:
     assert torch.equal(training.learner.actor.state_dict()["mlp.0.weight"], weights["actor.mlp.0.weight"])
     assert training.iteration == 0
     assert training.env.progress.assist == 0.0
+    train(TINY, tmp_path / "third", stop_after=1, warm_start=path)
+    resumed = Training(TINY, tmp_path / "third")
+    resumed.begin(warm_start=None)
+    assert resumed.start == training.start, "a resumed run still knows what it began with"
+    made = export(tmp_path / "third" / CHECKPOINT, TINY.environment, tmp_path / "lmo", "tiny-lmo", 1)
+    card = (made.folder / "card.md").read_text()
+    assert str(path) in card
+    assert "from scratch" not in card
+    assert "make it again" not in card
+    assert made.config["start"]["sha256"] == sha256_of(path)
+    assert made.config["env_steps"] == TINY.environment.num_worlds * TINY.learner.horizon
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from wbvla.lmo.conditions import plain
 from wbvla.lmo.plant import FULL, PhysicsConfig
 from wbvla.lmo.trial import Trial, TrialConfig
 from wbvla.robots.platforms import load_robot, shipped_lmo
@@ -43,6 +44,26 @@ def test_more_delay_lets_targets_through_later() -> None:
     assert not np.allclose(now, asked[-1])
     np.testing.assert_allclose(now, asked[-5])
     assert not np.allclose(now, first)
+
+
+def test_a_robot_whose_physics_diverges_has_fallen() -> None:
+    """The engine puts it back to a pose in which it stands: that is no survivor."""
+    trial = Trial(POLICY, SPEC, STILL)
+    stand(trial, 3)
+    trial.engine.state("qvel")[1, 0] = 1e12
+    stand(trial, 1)
+    assert trial.position[1, 2] > 0.5, "it stands again"
+    assert trial.fallen.tolist() == [False, True, False, False]
+    stand(trial, 3)
+    assert trial.fallen.tolist() == [False, True, False, False]
+
+
+def test_arms_of_the_plain_protocol_rest() -> None:
+    config = plain(3)
+    trial = Trial(POLICY, SPEC, replace(config, num_robots=24, num_threads=1))
+    stand(trial, 60)
+    rest = np.broadcast_to(trial.arms.default.numpy(), (24, len(trial.arms.default)))
+    np.testing.assert_allclose(trial._targets[:, 0, trial.layout.arm.numpy()], rest, atol=1e-6)
 
 
 def test_height_is_over_the_ground_under_the_feet() -> None:

@@ -23,7 +23,7 @@ from wbvla.robots.platforms import load_robot
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Run the robot loop in real time; start `wbvla serve BUNDLE` first. Ctrl-C: stand still, then sit down."""
+    """Run the robot loop in real time; start `wbvla serve BUNDLE` first. At the end or by Ctrl-C: stand, sit down."""
 
     bundle: Annotated[Path, tyro.conf.Positional]
     """folder made by `wbvla export`"""
@@ -72,7 +72,7 @@ def drive(options: Options) -> tuple[LoopReport, LinkStatus, list[Path]]:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.stop())
         watchdog.start()
-        report = loop.run(round(options.seconds * body.control_hz), words)
+        report = loop.run(round(options.seconds * body.control_hz), words, sit=True)
         return report, link.status(), recorder.dumps
 
 

@@ -278,13 +278,14 @@ def load_lmo(folder: Path, spec: RobotSpec) -> tuple[onnxruntime.InferenceSessio
 
 
 def require_spec(artefact: Artefact, spec: RobotSpec) -> None:
-    """Raises ContractMismatch naming joints, limits or heights that differ between artefact and robot."""
+    """Raises ContractMismatch naming joints, limits, gains, default pose or heights that differ from the robot's."""
     index = spec.indices(spec.lmo_joints)
     ours = {
         "robot": spec.name,
         "joint_names": list(spec.lmo_joints),
         "height_range_m": list(spec.height_range_m),
-        **{name: spec.column(name)[index].tolist() for name in ("lower", "upper")},
+        **{name: spec.column(name)[index].tolist() for name in ("lower", "upper", "kp", "kd")},
+        "default_q": spec.column("default")[index].tolist(),
     }
     theirs = {"robot": artefact.contract.robot, "joint_names": list(artefact.contract.joint_names)}
     require_match(f"{artefact.folder} for {spec.name}", ours, {**artefact.contract.details, **theirs})

@@ -20,6 +20,8 @@ from wbvla.deploy.sources import LocalSource, Source
 from wbvla.robots.description import RobotSpec
 
 WARM_UP_CALLS = 3
+END_OF_RUN = "end_of_run"
+"""what the safety layer latches when a run sits down of itself: no fault, and no flight recording"""
 __all__ = ["Balancer", "LocalSource", "LoopReport", "RobotLoop", "Source"]
 
 
@@ -54,7 +56,7 @@ class LoopReport:
     reason: str = "ticks"
     """why it ended: `ticks`, `finished` (source or observer), `stopped` (operator) or `tripped`"""
     trip: str = ""
-    """rule that stopped the robot; empty when none did"""
+    """rule that stopped the robot; empty when none did, also after a run that ended of itself and sat down"""
     chunks: int = 0
     """chunks put into effect"""
     observations: int = 0
@@ -106,7 +108,7 @@ class RobotLoop:
         self._lmo_index, self._arm_index = spec.indices(spec.lmo_joints), spec.indices(spec.arm_joints)
         self._kp, self._kd, self._rest = spec.column("kp"), spec.column("kd"), spec.column("default")
         self._kp[self._lmo_index], self._kd[self._lmo_index] = lmo.kp, lmo.kd
-        self._finish = self._stop = False
+        self._finish = self._stop = self._sits = self._ended = False
         self._seen = -1
         self._settle_ticks = 0
 
@@ -118,11 +120,16 @@ class RobotLoop:
         """End the run after the current tick, without settling (an episode is over)."""
         self._finish = True
 
-    def run(self, ticks: int, instruction: str = "") -> LoopReport:
-        """Run at most `ticks` control ticks and say what happened; raises SafetyTrip when a trip is latched."""
-        report = LoopReport()
+    def run(self, ticks: int, instruction: str = "", sit: bool = False) -> LoopReport:
+        """Run at most `ticks` control ticks and say what happened; raises SafetyTrip when a trip is latched.
+
+        With `sit` the robot is sat down where the run ends of itself, as by `stop`, before anyone lets go of the body;
+        without it the robot is left standing to a caller that goes on driving it, or resets a simulated world.
+        """
+        report, self._sits = LoopReport(), sit
         for _ in self.ticks(report, ticks, instruction):
             pass
+        self._sits = False
         return report
 
     def ticks(self, report: LoopReport, ticks: int, instruction: str = "") -> Iterator[Tick]:
@@ -137,7 +144,7 @@ class RobotLoop:
         self._lmo.reset(self._spec.nominal_height_m)
         config = ChunkConfig(control_hz=self._body.control_hz)
         player = ChunkPlayer(first.q[self._arm_index], self._spec.nominal_height_m, config)
-        self._seen, self._settle_ticks, self._finish, self._stop = -1, 0, False, False
+        self._seen, self._settle_ticks, self._finish, self._stop, self._ended = -1, 0, False, False, False
         now_s = before_s = first.time_s
         while not self._is_over(report, ticks):
             started = time.perf_counter()
@@ -148,19 +155,23 @@ class RobotLoop:
             before_s, now_s = now_s, self._body.tick()
             self._account(report, tick, now_s - before_s)
             yield tick
-        report.trip, report.counts = self._safety.trip, dict(self._safety.counts)
+        report.counts = dict(self._safety.counts)
+        report.trip = "" if self._safety.trip == END_OF_RUN else self._safety.trip
 
     def _is_over(self, report: LoopReport, ticks: int) -> bool:
         """Set the reason and say whether the run ends before the next tick."""
         if self._safety.trip:
-            report.reason = "stopped" if self._safety.trip == "operator_stop" else "tripped"
+            if self._safety.trip != END_OF_RUN:
+                report.reason = "stopped" if self._safety.trip == "operator_stop" else "tripped"
             return self._safety.settled
         if self._stop:
             return False
         if self._finish or self._source.finished:
             report.reason = "finished"
-            return True
-        return report.ticks >= ticks
+        elif report.ticks < ticks:
+            return False
+        self._stop = self._ended = self._sits
+        return not self._sits
 
     def _account(self, report: LoopReport, tick: Tick, period_s: float) -> None:
         report.ticks += 1
@@ -221,12 +232,12 @@ class RobotLoop:
         return not refused
 
     def _settle(self, command: Command) -> Command:
-        """After an operator's stop: stand for `settle_s`, then trip into the damped sit."""
+        """After a stop, or the end of a run that sits: stand for `settle_s`, then trip into the damped sit."""
         if not self._stop:
             return command
         self._settle_ticks += 1
         if self._settle_ticks > self._safety.config.settle_s * self._body.control_hz:
-            self._safety.stop("operator_stop")
+            self._safety.stop(END_OF_RUN if self._ended else "operator_stop")
         return Command(height_m=command.height_m)
 
     def _target(

@@ -111,5 +111,7 @@ def load_checkpoint(path: Path, learner: Learner, env: LmoEnvironment) -> tuple[
     torch.set_rng_state(tensors["torch_rng"])
     if env.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["cuda_rng"], env.device)
-    obs = part(tensors, "obs.")
-    return TensorDict(obs, batch_size=[len(obs["policy"])]).to(env.device), meta
+    seen = part(tensors, "obs.")
+    obs = TensorDict(seen, batch_size=[len(seen["policy"])]).to(env.device)
+    env.seen = obs["policy"]
+    return obs, meta

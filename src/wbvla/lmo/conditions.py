@@ -26,7 +26,7 @@ BLOWS = (150.0, 30.0)
 
 def plain(seed: int) -> TrialConfig:
     """Arms at rest; plants, sensor noise and delay as ever."""
-    return TrialConfig(seed=seed, arm_amplitude=0.0)
+    return TrialConfig(seed=seed, arm_amplitude=0.0, arms=ArmConfig(clip_share=0.0))
 
 
 def arms_alone(config: TrialConfig) -> TrialConfig:
@@ -48,8 +48,7 @@ def cells(policy: Path, spec: RobotSpec, config: TrialConfig, robots_each: int) 
     for name, sides in PAIRS.items():
         for short, field in FIELDS.items():
             row[f"{name}_{short}"] = _mean([walk[side][field] for side in sides])
-            spread = [walk[side][f"half_{field}"] or 0.0 for side in sides]
-            row[f"{name}_{short}_half"] = round(float(np.linalg.norm(spread)) / 2, 4)
+            row[f"{name}_{short}_half"] = _half([walk[side][f"half_{field}"] for side in sides])
     row |= {"sway_stand_m": rest["stand"]["sway_m"], "sway_squat_m": rest["squat"]["sway_m"]}
     row |= {"drift_stand_m": rest["stand"]["drift_m"], "drift_squat_m": rest["squat"]["drift_m"]}
     row["height_mae_m"] = heights["mae_m"]
@@ -63,6 +62,12 @@ def cells(policy: Path, spec: RobotSpec, config: TrialConfig, robots_each: int) 
 def worse_than_paper(row: dict[str, Any]) -> list[str]:
     """Cells of one condition that are not as good as the paper's; one without a robot left standing is worse."""
     return [name for name, limit in PAPER.items() if row[name] is None or not row[name] <= limit]
+
+
+def _half(halves: list[float | None]) -> float | None:
+    """Half width of the mean of two sides; None when a side has too few robots left standing for one."""
+    known = [h for h in halves if h is not None]
+    return round(float(np.linalg.norm(known)) / len(halves), 4) if len(known) == len(halves) else None
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -25,11 +25,12 @@ class Drive:
         self._hands = torch.tensor([model.body(hand.link).id for hand in spec.hands])
         effort = spec.column("effort")[spec.indices(layout.joint_names)]
         self._effort = torch.tensor(effort, dtype=torch.float64)
+        self._helped = False
 
     def disturb(self, worlds: Worlds, stage: Stage, config: EnvironmentConfig, dt_s: float, rng: Generator) -> None:
         """Pushes, blows, pulls at the hands and torque noise of this tick; what the stage lacks stops at once.
 
-        Forces that a user put on robots with fixed commands are left alone.
+        Forces that a user put on robots with fixed commands are left alone, once the root is helped no more.
         """
         if stage.push > 0:
             push(self._engine, worlds, stage, config, dt_s, rng)
@@ -38,7 +39,8 @@ class Drive:
             strike(worlds, stage, config, dt_s, rng)
         else:
             worlds.blow.zero_()
-        if any(stage.blow) or config.commands.resample:
+        if any(stage.blow) or config.commands.resample or self._helped:
+            self._helped = False
             wrench[:, self._layout.root_body, :2] = worlds.blow[:, :2].to(wrench.dtype)
             wrench[:, self._layout.root_body, 2:5] = 0.0
             wrench[:, self._layout.root_body, 5] = worlds.blow[:, 2].to(wrench.dtype)
@@ -59,6 +61,7 @@ class Drive:
         """A wrench on the root, on top of what disturbs it [N, N.m]."""
         wrench = self._engine.state("xfrc_applied")
         wrench[:, self._layout.root_body] += wrench_w.to(wrench.dtype)
+        self._helped = True
 
     def advance(
         self, worlds: Worlds, targets: Float[Tensor, "world joint"], substeps: int, sense: Callable[[], None]

@@ -40,6 +40,7 @@ from wbvla.lmo.tally import Tally
 from wbvla.lmo.walks import end_walks, touch_down
 from wbvla.lmo.worlds import Progress, new_worlds, tensors_of
 from wbvla.robots.description import RobotSpec
+from wbvla.sim.engine import began_anew
 from wbvla.sim.engines import open_engine
 from wbvla.sim.mjcf import MjcfOptions
 
@@ -168,6 +169,7 @@ class LmoEnvironment:
         q[:, self.layout.lmo] += 0.03 * torch.randn(num, self.num_actions, generator=rng, device=rng.device)
         q[:, self.layout.arm] = start
         self.place(ids, q, uniform(-torch.pi, torch.pi, (num,), rng))
+        self.bumps.put(w)
         qvel = self.engine.state("qvel")
         qvel[ids, :2] = uniform(-0.2, 0.2, (num, 2), rng).to(qvel.dtype)
 
@@ -258,7 +260,9 @@ class LmoEnvironment:
             w.past.copy_(torch.cat([self.seen[:, None, : w.past.shape[2]], w.past[:, :-1]], dim=1))
         reference = self._wanted()
         self._disturb(reference)
+        begun = self.engine.state("time").clone()
         self.drive.advance(w, self._targets(), self.substeps, self._sense)
+        self.diverged = began_anew(self.engine, begun, self.dt_s)
         w.age += 1
         self.look()
         if self.stage.bumps_m > 0:
@@ -383,7 +387,7 @@ class LmoEnvironment:
         """Fallen (or going where nobody sent it), and stalled: told to walk but one foot stays down."""
         w, c = self.worlds, self.config
         fallen = (self.gravity[:, 2] > c.fall_gravity) | (self.root_height < w.height - c.fall_drop_m)
-        fallen = fallen | ~torch.isfinite(self.root_height)
+        fallen = fallen | self.diverged | ~torch.isfinite(self.root_height)
         runaway = w.velocity_f[:, :2].norm(dim=1) > c.runaway_mps
         fallen = fallen | (runaway & ~w.moving & (w.recover_s == 0))
         stalled = (w.idle_s.amax(1) > c.stall_s) & w.moving if c.stall_s > 0 else torch.zeros_like(fallen)

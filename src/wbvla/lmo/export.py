@@ -122,14 +122,13 @@ def contract_of(spec: RobotSpec, config: EnvironmentConfig) -> Contract:
     return Contract(kind="lmo", robot=spec.name, joint_names=spec.lmo_joints, rate_hz=CONTROL_HZ, details=details)
 
 
-def learning_curve(run: Path, upto: int) -> list[dict[str, Any]]:
+def learning_curve(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every tenth line of a run's log, the figures one plots."""
     keys = (
         "step", "env_steps", "seconds", "reward", "falls_per_minute", "stalls_per_minute", "error_x", "error_y",
         "error_yaw", "error_height", "assist", "feed_forward", "stage", "learning_rate", "kl", "std",
     )  # fmt: skip
-    rows = [row for row in read_metrics(run / "metrics.jsonl") if row["step"] % 10 == 0 and row["step"] <= upto]
-    return [{key: round(row[key], 6) for key in keys} for row in rows]
+    return [{key: round(row[key], 6) for key in keys} for row in log if row["step"] % 10 == 0]
 
 
 def export(
@@ -151,7 +150,8 @@ def export(
     difference = parity(actor, content)
     if difference > PARITY_TOLERANCE:
         raise ArtefactError(f"ONNX and torch differ by {difference:.2e}, more than {PARITY_TOLERANCE}")
-    curve = learning_curve(checkpoint.parent, int(meta["iteration"]))
+    log = [row for row in read_metrics(checkpoint.parent / "metrics.jsonl") if row["step"] <= meta["iteration"]]
+    curve = learning_curve(log)
     run = checkpoint.parent / "run.json"
     resolved = json.loads(run.read_text()) if run.is_file() else {}
     if resolved.get("before"):
@@ -160,7 +160,8 @@ def export(
         "recipe": recipe,
         "seed": seed,
         "iterations": meta["iteration"],
-        "env_steps": curve[-1]["env_steps"] if curve else 0,
+        "env_steps": log[-1]["env_steps"] if log else 0,
+        "start": meta.get("start"),
         "training_seconds": round(meta["seconds"], 1),
         "commit": resolved.get("commit") or commit(),
         "machine": f"{resolved.get('cores', '?')} cores of {resolved.get('cpu', 'an unknown CPU')}",
@@ -181,12 +182,23 @@ def card(spec: RobotSpec, facts: Mapping[str, Any], curve: list[dict[str, Any]])
         f"| {r['error_y']:.3f} | {r['error_yaw']:.3f} | {r['stage']} |"
         for r in marks
     )
+    start = facts.get("start")
+    origin = (
+        f"Trained in MuJoCo by PPO from the weights of `{start['file']}` ({start['iteration']} iterations, sha256 "
+        f"{start['sha256'][:16]}); no"
+        if start
+        else "Trained from scratch in MuJoCo by PPO; no"
+    )
     recipe = f"recipe `{facts['recipe']}`" if facts["recipe"] else "a configuration of its own (`run` in config.json)"
-    again = f"make it again: `wbvla train {facts['recipe']}`, then `wbvla lmo export`; " if facts["recipe"] else ""
+    again = (
+        f"make it again: `wbvla train {facts['recipe']}`, then `wbvla lmo export`; "
+        if facts["recipe"] and not start
+        else ""
+    )
     return f"""# Low-level controller for {spec.name}
 
 Turns a command (forward/back, left/right, turn, stance height) into targets of {len(spec.lmo_joints)} joints at
-{CONTROL_HZ:g} Hz. Trained from scratch in MuJoCo by PPO; no other project's weights or data. It has never run on a
+{CONTROL_HZ:g} Hz. {origin} other project's weights or data. It has never run on a
 real robot.
 
 - {recipe}, seed {facts["seed"]}, {facts["iterations"]} iterations, {facts["env_steps"] / 1e6:.1f}e6 steps,

@@ -63,7 +63,8 @@ def serve_page(robot: DrivenRobot, config: ServerConfig, say: Callable[[str], No
             while loop.is_alive() and not ended.wait(0.5):
                 continue
     finally:
-        robot.stop()
-        loop.join(timeout=5)
         for number, handler in before.items():
             signal.signal(number, handler)
+        robot.stop()
+        if loop.is_alive():
+            loop.join(timeout=5)

@@ -100,10 +100,16 @@ class PlayServer:
         self._robot, self._config = robot, config
         self._key = None if config.key is None else read_key(config.key)
         self._driver = threading.Lock()
-        self._server: Server = serve(
-            self._drive, config.address, config.port, process_request=self._answer, max_size=MAX_BYTES,
-            compression=None, server_header=None, open_timeout=5, ping_interval=5, ping_timeout=5, close_timeout=2,
-        )  # fmt: skip
+        try:
+            self._server: Server = serve(
+                self._drive, config.address, config.port, process_request=self._answer, max_size=MAX_BYTES,
+                compression=None, server_header=None, open_timeout=5, ping_interval=5, ping_timeout=5, close_timeout=2,
+            )  # fmt: skip
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {config.address} port {config.port}: {error.strerror or error}; "
+                "is another one running there? --port 0 takes any free one"
+            ) from error
         self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="play-server", daemon=True)
         self.refused = 0
@@ -166,7 +172,7 @@ class PlayServer:
             given = parse(connection.recv(timeout=3.0)).get("key", "")
         except ConfigError:
             return False
-        return hmac.compare_digest(given.encode(), self._key.encode())
+        return hmac.compare_digest(given.encode(errors="replace"), self._key.encode())
 
     def _serve(self, connection: ServerConnection) -> None:
         """Keys in on this thread, pictures out on another."""
@@ -211,4 +217,4 @@ class PlayServer:
 
     def _refuse(self, connection: ServerConnection, code: int, why: str) -> None:
         self.refused += 1
-        connection.close(code, why[:120])
+        connection.close(code, why.encode(errors="replace")[:120].decode(errors="ignore"))

@@ -184,7 +184,7 @@ class RandomWalkConfig:
     hold_s: tuple[float, float] = (2.5, 6.0)
     """range of the time for which one command is kept [s]"""
     second_axis_share: float = 0.15
-    """share of commands along two axes [-]"""
+    """share of commands that draw a second axis, any of the three: two thirds of these walk along two [-]"""
     any_height_share: float = 0.5
     """moving commands at a random height of the whole range, otherwise nominal; standing ones always random [-]"""
     settle_s: float = 1.5

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from wbvla.core.errors import ConfigError
+from wbvla.core.files import sha256_of
 from wbvla.core.metrics import MetricLog
 from wbvla.core.run import open_run
 from wbvla.lmo.checkpoint import check_start, load_checkpoint, load_models, read_checkpoint, save_checkpoint
@@ -109,6 +110,7 @@ class Training:
         self.learner = Learner(self.env, config.learner, self.ranks)
         self.iteration = 0
         self.seconds = 0.0
+        self.start: dict[str, Any] | None = None
 
     @property
     def steps_per_iteration(self) -> int:
@@ -124,6 +126,7 @@ class Training:
                 path = self._beside(int(read_checkpoint(path)[1]["iteration"]))
             self.obs, meta = load_checkpoint(path, self.learner, self.env)
             self.iteration, self.seconds = int(meta["iteration"]), float(meta["seconds"])
+            self.start = meta.get("start")
             self.env.enter(self.config.stages[self.env.progress.stage])
             return
         self.obs = self.env.observations()
@@ -131,6 +134,8 @@ class Training:
             tensors, meta = read_checkpoint(warm_start)
             check_start(warm_start, meta, self.seam())
             load_models(self.learner, tensors)
+            kept = {key: meta[key] for key in ("iteration", "seconds", "start") if key in meta}
+            self.start = {"file": str(warm_start), "sha256": sha256_of(warm_start), **kept}
             self.env.progress.assist = self.env.progress.feed_forward = 0.0
             return
         for _ in range(self.config.learner.horizon):
@@ -206,7 +211,7 @@ class Training:
                 old.unlink()
 
     def _write(self, path: Path) -> None:
-        notes = {"seconds": self.seconds, **self.seam()}
+        notes = {"seconds": self.seconds, **self.seam(), **({"start": self.start} if self.start else {})}
         save_checkpoint(path, self.learner, self.env, self.obs, self.iteration, notes)
 
     def seam(self) -> dict[str, Any]:

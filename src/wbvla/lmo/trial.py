@@ -15,6 +15,7 @@ from wbvla.lmo.perturb import ArmConfig, ArmMotion
 from wbvla.lmo.plant import Layout, PhysicsConfig, build_model
 from wbvla.lmo.randomize import CENTRED, Plants, RandomizeConfig
 from wbvla.robots.description import RobotSpec
+from wbvla.sim.engine import began_anew
 from wbvla.sim.engines import check_engine, open_engine
 from wbvla.sim.ground import Ground
 
@@ -164,7 +165,7 @@ class Trial:
         return self.engine.output("subtree_com")[:, self.layout.root_body].cpu().double().numpy().copy()
 
     def step(self, flags: Float[np.ndarray, "robot 3"], height_m: Float[np.ndarray, " robot"]) -> None:
-        """One control tick of all robots; who falls once stays counted as fallen."""
+        """One control tick of all robots; who falls once, or whose physics diverges, stays counted as fallen."""
         self._flags = flags
         legs = self.controller.step(flags, height_m, self._observe(flags))
         targets = self._targets[:, 0].copy()
@@ -173,12 +174,16 @@ class Trial:
         targets[:, self._arm] = arms.numpy()
         self._targets = np.concatenate([targets[:, None], self._targets[:, :-1]], axis=1)
         self._push()
-        ctrl, rows = self._read("ctrl").copy(), np.arange(self.config.num_robots)
+        ctrl, rows, before = (
+            self._read("ctrl").copy(),
+            np.arange(self.config.num_robots),
+            self.engine.state("time").clone(),
+        )
         for half in (0, 1):
             ctrl[:, self._ctrl] = self._targets[rows, (self.delay + 1 - half) // 2]
             self._write("ctrl", ctrl)
             self.engine.step(self.half)
-        self.fallen |= self._down()
+        self.fallen |= self._down() | began_anew(self.engine, before, self.dt_s).cpu().numpy()
 
     def _observe(self, flags: Float[np.ndarray, "robot 3"]) -> Float[np.ndarray, "robot number"]:
         """The controller's observation with the training's sensor noise."""

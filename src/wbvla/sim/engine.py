@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from wbvla.core.errors import ConfigError
@@ -66,3 +66,11 @@ def check_snapshot(snapshot: Mapping[str, Tensor], mine: Mapping[str, Tensor]) -
         theirs, ours = ((tuple(t.shape), t.dtype) for t in (snapshot[name], tensor))
         if theirs != ours:
             raise ConfigError(f"snapshot's {name} {theirs} does not fit worlds of {ours}")
+
+
+def began_anew(engine: Engine, before_s: Float[Tensor, " world"], passed_s: float) -> Bool[Tensor, " world"]:
+    """Worlds that were no longer finite and that the engine put back to the model's pose while `passed_s` went by [s].
+
+    They look like robots that stand; but their clock, which was at `before_s`, began at 0 again.
+    """
+    return (engine.state("time") < before_s + 0.5 * passed_s).flatten()
