@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from wbvla.cli.run import Options, drive
+from wbvla.cli.live import Options, drive
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
 from wbvla.deploy.bundle import open_bundle

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +228,12 @@ def test_frames_are_cut_at_observations() -> None:
     cutter.finish()
     cutter.finish()
     assert pairs == [(5, 9), (10, 14), (15, 15)]
+    pairs.clear()
+    cutter = FrameCutter(lambda opened, closed: pairs.append((opened.index, closed.index)), stride=5)
+    for tick in ticks(30):
+        cutter.observe(tick if tick.index < 10 else replace(tick, observation=None))
+    cutter.finish()
+    assert pairs == [(0, 4), (5, 9)], "what comes after the observations have ended is not part of the last frame"
     assert runs_of(["a", "a", "", "b", "a"]) == [(0, 2, "a"), (3, 4, "b"), (4, 5, "a")]
     assert runs_of([]) == []
 

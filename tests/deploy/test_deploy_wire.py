@@ -83,6 +83,9 @@ def jpeg(width, height, mode="RGB"):
         ("shape", frames([["x", "u1", [4, 5, 3], "jpeg"]], jpeg(4, 5))),
         ("shape", frames([["x", "u1", [4, 4, 3], "jpeg"]], jpeg(4, 4, "L"))),
         ("malformed", frames([["x", "f4", [4, 4, 3], "jpeg"]], jpeg(4, 4))),
+        ("fields", [msgpack.packb({"protocol": PROTOCOL, "kind": "ping", b"": 1})]),
+        ("oversize", frames([[name, "u1", [4096, 4096, 3], "jpeg"] for name in "xy"], b"", b"")),
+        ("shape", frames([[name, "u1", [-4096, 4096, 3], "jpeg"] for name in "xy"], jpeg(4, 4), jpeg(4, 4))),
     ],
 )
 def test_every_fault_has_its_code(code, sent):

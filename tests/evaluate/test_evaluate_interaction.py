@@ -38,7 +38,7 @@ def looks(seen: Observation) -> Action:
 
 
 def test_listening_and_looking_are_told_apart() -> None:
-    starts = [observation("walk left to the box", grey) for grey in (100, 150, 200)]
+    starts = [observation("walk left to the box", grey) for grey in (100, 120, 150, 180, 200)]
     heard = sensitivity(listens, starts, "sit")
     seen = sensitivity(looks, starts, "sit")
     assert heard["repeated: arm change [rad]"]["mean"] == 0.0

@@ -11,7 +11,7 @@ from wbvla.evaluate.statistics import (
     bootstrap_mean,
     exact_rate,
     exact_upper,
-    newcombe_difference,
+    paired_difference,
     sign_test,
     spread,
     wilson_rate,
@@ -53,12 +53,27 @@ def test_wilson_interval_of_eighty_percent(n: int, low: float, high: float) -> N
     assert (round(rate.low, 2), round(rate.high, 2)) == (low, high)
 
 
-def test_newcombe_of_17_against_14_of_20() -> None:
-    found = newcombe_difference((17, 20), (14, 20))
-    assert (round(100 * found.low), round(100 * found.high)) == (-11, 39)
-    # Newcombe 1998, table II, example (a): 56/70 - 48/80, method 10
-    example = newcombe_difference((56, 70), (48, 80))
-    assert (example.low, example.high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
+def test_difference_of_paired_trials_depends_on_the_pairs() -> None:
+    """17 and 14 of 20: how sure one is depends on how many trials went differently."""
+    alike, mixed = paired_difference(14, 3, 0, 3), paired_difference(11, 6, 3, 0)
+    assert (alike.value, mixed.value) == (pytest.approx(0.15), pytest.approx(0.15))
+    assert mixed.low < alike.low < 0.15 < alike.high < mixed.high
+    none, every = paired_difference(10, 0, 0, 10), paired_difference(0, 10, 10, 0)
+    assert -none.low == none.high < 0.12
+    assert every.high == pytest.approx(0.40, abs=0.01)
+    turned = paired_difference(11, 3, 6, 0)
+    assert (turned.low, turned.high) == (pytest.approx(-mixed.high), pytest.approx(-mixed.low))
+    # Newcombe 1998, pairs 36, 12, 2, 0, method 10
+    example = paired_difference(36, 12, 2, 0)
+    assert (example.low, example.high) == (pytest.approx(0.0569, abs=1e-4), pytest.approx(0.3404, abs=1e-4))
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.2, 0.1, 0.2), (0.05, 0.45, 0.45, 0.05), (0.7, 0.05, 0.15, 0.1)])
+def test_interval_of_a_paired_difference_covers(shares: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(3)
+    truth = shares[1] - shares[2]
+    drawn = [paired_difference(*(int(n) for n in row)) for row in rng.multinomial(30, shares, 2000)]
+    assert np.mean([d.low <= truth <= d.high for d in drawn]) > 0.93
 
 
 @settings(deadline=None, max_examples=12)
@@ -84,6 +99,9 @@ def test_sign_test_counts_only_pairs_that_differ() -> None:
 def test_spread_and_bootstrap_say_when_nothing_was_measured() -> None:
     assert spread([]) is None
     assert bootstrap_mean([]) is None
+    alone = bootstrap_mean([12.3])
+    assert alone is not None
+    assert (alone.value, alone.low, alone.high, alone.count) == (12.3, None, None, 1)
     assert exact_upper(0, 0) is None
     assert exact_rate(0, 0).value is None
     found = spread(np.arange(101.0))
@@ -96,6 +114,8 @@ def test_bootstrap_is_seeded_and_covers() -> None:
     first, again = bootstrap_mean(values), bootstrap_mean(values)
     assert first == again
     assert first is not None
+    assert first.low is not None
+    assert first.high is not None
     assert first.low < 3.0 < first.high
     assert first.high - first.low == pytest.approx(2 * 1.96 / np.sqrt(200), rel=0.15)
 
@@ -103,5 +123,5 @@ def test_bootstrap_is_seeded_and_covers() -> None:
 def test_impossible_counts_are_refused() -> None:
     with pytest.raises(ConfigError, match="5 of 4"):
         exact_rate(5, 4)
-    with pytest.raises(ConfigError, match="both sides"):
-        newcombe_difference((0, 0), (1, 2))
+    with pytest.raises(ConfigError, match="needs trials"):
+        paired_difference(0, 0, 0, 0)

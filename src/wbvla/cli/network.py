@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wbvla.cli import run
+from wbvla.cli.live import Options, drive
 from wbvla.core.machine import Finding
 from wbvla.deploy.bundle import open_bundle
 from wbvla.evaluate.served import ServedPolicy
@@ -35,16 +35,17 @@ def network_line(bundle: Path, address: str, keys: Path | None, seconds: float, 
             opened = open_bundle(bundle)
             served = stack.enter_context(ServedPolicy(opened, load_robot(opened.robot), scratch))
             where, keys = served.link.status().address, scratch / "keys"
-        report, status, _ = run.drive(
-            run.Options(bundle=bundle, seconds=seconds, address=where, keys=keys, flights=scratch / "flights")
+        report, status, _ = drive(
+            Options(bundle=bundle, seconds=seconds, address=where, keys=keys, flights=scratch / "flights")
         )
     p99 = float(np.percentile(status.rtt_ms, 99)) if status.rtt_ms else float("inf")
-    lost = 1.0 - status.received / status.sent if status.sent else 1.0
+    # the one on its way when the run ended is not lost
+    lost = max(0.0, 1.0 - (len(status.rtt_ms) + 1) / report.observations) if status.rtt_ms else 1.0
     period_ms = float(np.percentile(report.periods_s, 99) * 1e3) if report.periods_s else float("inf")
     return Finding(
         subject="network",
-        found=f"round trip p99 {p99:.1f} ms, {100 * lost:.1f} % of {status.sent} observations without an answer, "
-        f"control period p99 {period_ms:.1f} ms, {seconds:g} s ({address or HERE})",
+        found=f"round trip p99 {p99:.1f} ms, {100 * lost:.1f} % of {report.observations} observations without an "
+        f"answer, control period p99 {period_ms:.1f} ms, {seconds:g} s ({address or HERE})",
         ok=p99 < limits[0] and lost <= limits[1],
         remedy=REMEDY,
     )

@@ -57,8 +57,10 @@ def frame_of(spec: RobotSpec, recording: Recording, opened: Tick, closed: Tick) 
 class FrameCutter:
     """An `Observer`: hands over each frame's first and last tick, when the next observation comes or at `finish`."""
 
-    def __init__(self, deliver: Callable[[Tick, Tick], None]) -> None:
-        self._deliver = deliver
+    def __init__(self, deliver: Callable[[Tick, Tick], None], stride: int = 0) -> None:
+        """With `stride`, control ticks from one observation to the next, none later than that is a frame's last: where
+        observations end, because the robot is stopped and sits down, its last frame does not reach into that."""
+        self._deliver, self._stride = deliver, stride
         self._opened: Tick | None = None
         self._last: Tick | None = None
 
@@ -67,7 +69,8 @@ class FrameCutter:
         if tick.observation is not None:
             self.finish()
             self._opened = tick
-        self._last = tick
+        if self._opened is None or not self._stride or tick.index - self._opened.index < self._stride:
+            self._last = tick
 
     def finish(self) -> None:
         """Close the last frame."""

@@ -84,7 +84,7 @@ class RolloutRecorder:
             raise DataError("an episode is being recorded; `end` it first")
         self._lost = 0
         self._put(lambda: self._desk.begin(instruction, self._facts | notes), wait=True)
-        self._cutter = FrameCutter(self._deliver)
+        self._cutter = FrameCutter(self._deliver, round(self.config.control_hz / self.config.fps))
 
     def observe(self, tick: Tick) -> None:
         """Take in one tick; outside an episode it is ignored."""

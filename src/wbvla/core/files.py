@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,3 +48,11 @@ def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def unused(folder: Path, name: str, taken: Collection[Path] = ()) -> Path:
+    """`folder/name_NN.json` with the first number that neither a file there nor one of `taken` has."""
+    number = 0
+    while (path := folder / f"{name}_{number:02d}.json") in taken or path.exists():
+        number += 1
+    return path

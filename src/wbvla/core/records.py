@@ -95,7 +95,7 @@ class Action:
         _check("Action.grippers", self.grippers, (steps, 2))
         _check("Action.flags", self.flags, (steps, 3))
         _check("Action.height_m", self.height_m, (steps,))
-        if np.abs(self.flags).max() > 1:
+        if ((self.flags < -1) | (self.flags > 1)).any():  # abs() of the smallest integer is itself
             raise ConfigError("Action.flags must be -1, 0 or 1")
 
     @property

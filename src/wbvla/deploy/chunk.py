@@ -59,9 +59,17 @@ class ChunkPlayer:
     Step i is reached (i + 1) / rate after the observation, linearly from the target before it.
     """
 
-    def __init__(self, arm: Float[np.ndarray, " arm"], height_m: float, config: ChunkConfig) -> None:
+    def __init__(
+        self,
+        arm: Float[np.ndarray, " arm"],
+        height_m: float,
+        config: ChunkConfig,
+        gripper: Float[np.ndarray, "2"] | None = None,
+    ) -> None:
+        """Until the first chunk arms [rad] and grippers (None: open) stay as they are."""
         self._config = config
-        self._arm, self._gripper = arm.astype(np.float64), np.ones(2)
+        self._arm = arm.astype(np.float64)
+        self._gripper = np.ones(2) if gripper is None else np.clip(gripper.astype(np.float64), 0.0, 1.0)
         self._command = Command(height_m=height_m)
         self._consumed = 0
         self._taken: OrderedDict[int, int] = OrderedDict()

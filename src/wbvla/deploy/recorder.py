@@ -4,12 +4,14 @@ import io
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from wbvla.core.files import write_bytes, write_json
+from wbvla.core.files import unused, write_bytes, write_json
 from wbvla.core.records import Observation, Tick
 from wbvla.core.run import provenance
 from wbvla.deploy.safety import TRIPS
@@ -20,6 +22,9 @@ TARGETS = ("q", "kp", "kd", "gripper")
 
 class FlightRecorder:
     """An Observer. `flight_NN.npz` holds arrays over ticks and the last pictures, `flight_NN.json` the story.
+
+    NN is the first number that is free: a run never writes over what an earlier one left. As a context manager it also
+    dumps when it is left by an error and has dumped nothing.
 
     Writing happens in its own thread, so that a dump never delays the tick that sits the robot down.
     """
@@ -34,22 +39,34 @@ class FlightRecorder:
 
     def observe(self, tick: Tick) -> None:
         """Keep this tick without its pictures; dump when a trip rule acted."""
-        self._ticks.append(tick)
         if tick.observation is not None:
             self._seen = tick.observation
+            tick = replace(tick, observation=replace(tick.observation, images={}))
+        self._ticks.append(tick)
         tripped = [rule for rule in tick.events if rule in TRIPS]
         if tripped:
             self.dump(tripped[0])
 
     def dump(self, reason: str) -> Path:
         """Write what is remembered now; returns the JSON's path (`close` waits until it is on disk)."""
-        path = self._folder / f"flight_{len(self.dumps):02d}.json"
+        path = unused(self._folder, "flight", self.dumps)
         self.dumps.append(path)
         content = (path, reason, list(self._ticks), self._seen)
         writer = threading.Thread(target=self._write, args=content, name="wbvla-recorder")
         self._writers.append(writer)
         writer.start()
         return path
+
+    def __enter__(self) -> "FlightRecorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; what ended by an error is dumped, for the tick that it came from may never have been seen here."""
+        if kind is not None and not self.dumps:
+            self.dump(kind.__name__)
+        self.close()
 
     def close(self) -> None:
         """Wait for all dumps."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -11,7 +12,7 @@ from jaxtyping import Float
 
 from wbvla.core.command import Command
 from wbvla.core.contract import require_match
-from wbvla.core.errors import ConfigError
+from wbvla.core.errors import ConfigError, WbvlaError
 from wbvla.core.interfaces import Body, Observer
 from wbvla.core.records import BodyState, JointTarget, Observation, Tick
 from wbvla.deploy.chunk import ChunkConfig, ChunkPlayer, Setpoint
@@ -95,6 +96,11 @@ class RobotLoop:
         safety: SafetyLayer,
         observers: Sequence[Observer] = (),
     ) -> None:
+        if abs(safety.control_hz - body.control_hz) > 1e-6:
+            raise ConfigError(
+                f"the safety layer counts {safety.control_hz} Hz, the body {body.control_hz} Hz; "
+                "make it with SafetyLayer(spec, control_hz=body.control_hz)"
+            )
         joints = {"joint_names": list(spec.joint_names)}
         require_match(f"body of {spec.name}", joints, {"joint_names": list(body.joint_names)})
         stride = body.control_hz / source.rate_hz
@@ -108,12 +114,15 @@ class RobotLoop:
         self._lmo_index, self._arm_index = spec.indices(spec.lmo_joints), spec.indices(spec.arm_joints)
         self._kp, self._kd, self._rest = spec.column("kp"), spec.column("kd"), spec.column("default")
         self._kp[self._lmo_index], self._kd[self._lmo_index] = lmo.kp, lmo.kd
-        self._finish = self._stop = self._sits = self._ended = False
+        self._finish = self._stop = self._sits = self._ended = self._sees = False
         self._seen = -1
         self._settle_ticks = 0
+        self._state: BodyState | None = None
+        self._setpoint: Setpoint | None = None
+        self._error: Exception | None = None
 
     def stop(self) -> None:
-        """Operator's stop (callable from a signal handler or another thread): settle, then damped sit."""
+        """Operator's stop (callable from a signal handler or another thread, also before the run): settle, then sit."""
         self._stop = True
 
     def finish(self) -> None:
@@ -133,30 +142,68 @@ class RobotLoop:
         return report
 
     def ticks(self, report: LoopReport, ticks: int, instruction: str = "") -> Iterator[Tick]:
-        """The same, one control tick at a time, for a caller that sets the pace; `report` is whole at the end."""
+        """The same, one control tick at a time, for a caller that sets the pace; `report` is whole at the end.
+
+        What fails in a tick trips: the robot is sat down, then the error is raised.
+        """
         first = self._body.read()
         self._safety.begin(first)
         self.instruction = instruction or self.instruction
         self._source.reset()
         # the first calls of a network are slow: they are made before time counts, and forgotten
+        height_m = self._spec.nominal_height_m
         for _ in range(WARM_UP_CALLS):
-            self._lmo.step(first, Command(height_m=self._spec.nominal_height_m))
-        self._lmo.reset(self._spec.nominal_height_m)
+            self._lmo.reset(height_m)
+            self._safety.require_stance(first, self._lmo.step(first, Command(height_m=height_m)))
+        self._lmo.reset(height_m)
         config = ChunkConfig(control_hz=self._body.control_hz)
-        player = ChunkPlayer(first.q[self._arm_index], self._spec.nominal_height_m, config)
-        self._seen, self._settle_ticks, self._finish, self._stop, self._ended = -1, 0, False, False, False
+        player = ChunkPlayer(first.q[self._arm_index], height_m, config, first.gripper)
+        self._seen, self._settle_ticks, self._finish, self._ended = -1, 0, False, False
+        self._state, self._setpoint, self._error, self._sees = first, None, None, False
         now_s = before_s = first.time_s
         while not self._is_over(report, ticks):
             started = time.perf_counter()
-            tick = self._tick(player, report, now_s, now_s - before_s)
-            for observer in self._observers:
-                observer.observe(tick)
+            tick = self._guarded_tick(player, report, now_s, now_s - before_s)
             report.work_s.append(time.perf_counter() - started)
-            before_s, now_s = now_s, self._body.tick()
+            before_s, now_s = now_s, self._wait(now_s)
             self._account(report, tick, now_s - before_s)
-            yield tick
+            if tick is not None:
+                yield tick
         report.counts = dict(self._safety.counts)
         report.trip = "" if self._safety.trip == END_OF_RUN else self._safety.trip
+        if self._error is not None:
+            raise self._error
+
+    def _guarded_tick(self, player: ChunkPlayer, report: LoopReport, now_s: float, period_s: float) -> Tick | None:
+        """One tick; None when it failed, which trips: the body is still told how to sit down."""
+        tick = None
+        with self._or_sit():
+            tick = self._tick(player, report, now_s, period_s)
+        if tick is None:
+            hold = JointTarget(q=self._rest.copy(), kp=self._kp.copy(), kd=self._kd.copy(), gripper=np.ones(2))
+            with self._or_sit():
+                self._body.write(self._safety.finish(hold))
+            return None
+        for observer in self._observers:
+            with self._or_sit():
+                observer.observe(tick)
+        return tick
+
+    @contextmanager
+    def _or_sit(self) -> Iterator[None]:
+        """Whatever fails within trips, and is raised once the robot sits: nobody else would catch what stands on it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
+            self._error = self._error or error
+            self._safety.stop("loop_fault")
+
+    def _wait(self, now_s: float) -> float:
+        """The body's next tick [s]; a body that cannot wait any more is sat down at the control rate."""
+        with self._or_sit():
+            return self._body.tick()
+        time.sleep(1.0 / self._body.control_hz)
+        return now_s + 1.0 / self._body.control_hz
 
     def _is_over(self, report: LoopReport, ticks: int) -> bool:
         """Set the reason and say whether the run ends before the next tick."""
@@ -173,23 +220,24 @@ class RobotLoop:
         self._stop = self._ended = self._sits
         return not self._sits
 
-    def _account(self, report: LoopReport, tick: Tick, period_s: float) -> None:
+    def _account(self, report: LoopReport, tick: Tick | None, period_s: float) -> None:
         report.ticks += 1
-        report.periods_s.append(period_s)
-        report.overruns += period_s > 1.5 / self._body.control_hz
+        if report.ticks > 1:  # the first one is as long as it took to start
+            report.periods_s.append(period_s)
+            report.overruns += period_s > 1.5 / self._body.control_hz
+        if tick is None:
+            return
         report.observations += tick.observation is not None
         if math.isfinite(tick.chunk_age_s):
             report.ages_s.append(tick.chunk_age_s)
 
     def _tick(self, player: ChunkPlayer, report: LoopReport, now_s: float, period_s: float) -> Tick:
         """Read, observe, decide, write: everything of one control tick but the waiting."""
-        state = self._body.read()
+        state = self._read()
         self._safety.begin_tick(state, now_s)
         observation = self._observe(state, player, report)
-        report.chunks += self._take(player)
-        age_s = player.age_s(state.time_s)
-        setpoint = player.step()
-        arm, command = self._safety.guard(setpoint, age_s)
+        age_s, setpoint = self._play(player, report, state.time_s)
+        arm, command = self._safety.guard(setpoint, age_s, self._halted)
         command = self._settle(command)
         target = self._safety.finish(self._target(state, arm, setpoint, command))
         self._body.write(target)
@@ -205,13 +253,43 @@ class RobotLoop:
             events=self._safety.take_events(),
         )
 
+    @property
+    def _halted(self) -> bool:
+        """Whether the robot stands or sits for good: no chunk moves it any more."""
+        return self._stop or bool(self._safety.trip)
+
+    def _read(self) -> BodyState:
+        """Proprioception; where the body has none that may be used (NaN, say) the last one, until it is stale."""
+        try:
+            self._state = self._body.read()
+        except WbvlaError:
+            if self._state is None:
+                raise
+            self._safety.report("state_refused")
+        return self._state
+
+    def _play(self, player: ChunkPlayer, report: LoopReport, now_s: float) -> tuple[float, Setpoint]:
+        """Age of the chunk in effect [s] and its setpoint; once the robot is halted, the last one."""
+        if self._halted and self._setpoint is not None:
+            return player.age_s(now_s), self._setpoint
+        report.chunks += self._take(player)
+        self._setpoint = player.step()
+        return player.age_s(now_s), self._setpoint
+
     def _observe(self, state: BodyState, player: ChunkPlayer, report: LoopReport) -> Observation | None:
         """Offer an observation to the source when one is due."""
-        if report.ticks % self._stride or self._stop or self._safety.trip:
+        if report.ticks % self._stride or self._halted:
             return None
-        images = self._body.images()
+        try:
+            images = self._body.images()
+        except WbvlaError:
+            if not self._sees:
+                raise  # a camera that never worked is an error, one that dies is an old picture
+            self._safety.report("camera_stale")
+            return None
         if not self._safety.sees(images, state.time_s):
             return None
+        self._sees = True
         sequence = report.ticks // self._stride
         observation = Observation(sequence=sequence, state=state, images=images, instruction=self.instruction)
         player.observed(sequence)

@@ -2,21 +2,23 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from wbvla.core.command import Command
-from wbvla.core.errors import SafetyTrip
+from wbvla.core.errors import RobotError, SafetyTrip
 from wbvla.core.records import Action, BodyState, Image, JointTarget
 from wbvla.deploy.chunk import Setpoint
 from wbvla.robots.description import RobotSpec
 
-REJECTIONS = ("chunk_nan", "chunk_shape", "chunk_joint_limit", "chunk_height", "chunk_replayed", "chunk_late")
-LADDER = ("camera_stale", "age_warning", "hold_stand", "waiting")
+REJECTIONS = (
+    "chunk_nan", "chunk_shape", "chunk_joint_limit", "chunk_height", "chunk_flags", "chunk_replayed", "chunk_late",
+)  # fmt: skip
+LADDER = ("state_refused", "camera_stale", "age_warning", "hold_stand", "waiting")
 LIMITS = ("arm_limited", "arm_clipped", "height_clipped")
-TRIPS = ("state_stale", "tilt", "flail", "position_error", "lmo_fault", "watchdog", "operator_stop")
+TRIPS = ("state_stale", "tilt", "flail", "position_error", "lmo_fault", "loop_fault", "watchdog", "operator_stop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,8 @@ class SafetyConfig:
     """largest distance between target and measurement of a held or arm joint [rad]"""
     position_error_s: float = 1.0
     """time it may last [s]"""
+    start_error_rad: float = 0.5
+    """a run is refused where a leg joint is farther from what the controller asks for at its start [rad]"""
     settle_s: float = 2.0
     """standing still after an operator's stop, before sitting down [s]"""
     sit_s: float = 2.0
@@ -75,6 +79,7 @@ class SafetyLayer:
         self.config = config or SafetyConfig()
         self.counts: Counter[str] = Counter()
         self.trip = ""
+        self.control_hz = control_hz
         self._spec, self._dt = spec, 1.0 / control_hz
         self._arm = spec.indices(spec.arm_joints)
         self._guarded = np.setdiff1d(np.arange(len(spec.joints)), spec.indices(spec.lmo_joints))
@@ -115,20 +120,37 @@ class SafetyLayer:
             raise SafetyTrip(f"the safety layer tripped on {self.trip!r}; look at the robot, then start a new run")
 
     def begin(self, state: BodyState) -> None:
-        """Start a run from this pose: ease-in, counts and streaks start anew; raises SafetyTrip when tripped."""
+        """Start a run from this pose: ease-in, counts and streaks start anew.
+
+        Raises SafetyTrip when tripped, RobotError when the robot does not stand upright.
+        """
         self.require_untripped()
+        tilt = _tilt(state)
+        if tilt > self.config.tilt_rad:
+            raise RobotError(f"the pelvis is tilted by {tilt:.2f} rad; stand the robot up, then start again")
         self.counts.clear()
         self._streak.clear()
         self._first, self._last, self._ticks = state, None, 0
         self._arm_target, self._arm_speed = state.q[self._arm].copy(), np.zeros(len(self._arm))
 
+    def require_stance(self, state: BodyState, legs: Float[np.ndarray, " lmo"]) -> None:
+        """Raises RobotError when the legs are far from `legs` [rad], to which full stiffness would throw them."""
+        names = self._spec.lmo_joints
+        error = np.abs(legs - state.q[self._spec.indices(names)])
+        worst = int(np.nanargmax(np.where(np.isfinite(error), error, 0.0)))
+        if error[worst] > self.config.start_error_rad:
+            raise RobotError(
+                f"{names[worst]} is {error[worst]:.2f} rad from where the controller begins, more than "
+                f"{self.config.start_error_rad} rad; stand the robot in its nominal pose, then start again"
+            )
+
     def begin_tick(self, state: BodyState, now_s: float) -> None:
         """Watch the body: stale state, tilt, flail, position error."""
         self._ticks += 1
         config = self.config
-        stale = now_s - state.time_s > (config.stale_ticks + 0.5) * self._dt
+        stale = not _is_fresh(state.time_s, now_s, (config.stale_ticks + 0.5) * self._dt)
         fast = int((np.abs(state.dq) > config.flail_speed_radps).sum()) >= config.flail_joints
-        tilt = float(np.arccos(np.clip(-state.gravity_b[2], -1.0, 1.0))) > config.tilt_rad
+        tilt = _tilt(state) > config.tilt_rad
         far = self._last is not None and bool(
             (np.abs(self._last.q - state.q)[self._guarded] > config.position_error_rad).any()
         )
@@ -144,7 +166,7 @@ class SafetyLayer:
 
     def sees(self, images: Mapping[str, Image], now_s: float) -> bool:
         """Whether every picture is fresh; a frozen camera is counted, and the age ladder does the rest."""
-        fresh = all(now_s - image.time_s <= self.config.camera_age_s for image in images.values())
+        fresh = all(_is_fresh(image.time_s, now_s, self.config.camera_age_s) for image in images.values())
         if not fresh:
             self.report("camera_stale")
         return fresh
@@ -156,12 +178,16 @@ class SafetyLayer:
             self.report(rule)
         return not rule
 
-    def guard(self, setpoint: Setpoint, age_s: float) -> tuple[Float[np.ndarray, " arm"], Command]:
-        """The age ladder and the limits of motion: arm target [rad] and command in effect."""
+    def guard(
+        self, setpoint: Setpoint, age_s: float, halted: bool = False
+    ) -> tuple[Float[np.ndarray, " arm"], Command]:
+        """The age ladder and the limits of motion: arm target [rad] and command in effect; halted, arms brake."""
         command = setpoint.command
         age_s -= self._dt / 2  # an age of exactly the limit is still allowed, whatever its last bit
-        silent = not setpoint.started or setpoint.ended or age_s > self.config.age_limit_s
-        if silent:
+        silent = halted or not setpoint.started or setpoint.ended or age_s > self.config.age_limit_s
+        if halted:
+            pass
+        elif silent:
             self.report("hold_stand" if setpoint.started else "waiting")
         elif age_s > self.config.age_warning_s:
             self.report("age_warning")
@@ -174,16 +200,23 @@ class SafetyLayer:
         return self._arm_target.copy(), Command(s_x=s_x, s_y=s_y, s_psi=s_psi, height_m=height)
 
     def finish(self, target: JointTarget) -> JointTarget:
-        """Last word on what is written: ease-in of held joints, joint limits, or the damped sit after a trip."""
+        """Last word on what is written: ease-in of held joints, joint limits, or the damped sit after a trip.
+
+        A joint that starts beyond its limit may stay and come back; it is not thrown to the limit.
+        """
         if self.trip and self._last is not None:
             return self._sit(self._last)
+        if self.trip and self._first is not None:
+            return self._sit(replace(target, q=self._first.q, gripper=np.clip(self._first.gripper, 0.0, 1.0)))
         q = target.q.copy()
         share = min(1.0, self._ticks * self._dt / max(self.config.ease_in_s, self._dt))
         held = self._held
         if self._first is not None:
             q[held] = self._first.q[held] + share * (q[held] - self._first.q[held])
-        guarded = self._guarded
-        q[guarded] = np.clip(q[guarded], self._lower[guarded], self._upper[guarded])
+        before = self._last or self._first
+        if before is not None:
+            guarded = self._guarded
+            q[guarded] = _inwards(q, before.q, self._lower, self._upper)[guarded]
         gripper = np.clip(target.gripper, 0.0, 1.0)
         self._last = JointTarget(q=q, kp=target.kp, kd=target.kd, gripper=gripper)
         return self._last
@@ -208,6 +241,8 @@ class SafetyLayer:
         rows = action.vectors()
         if not np.isfinite(rows).all():
             return "chunk_nan"
+        if ((action.flags < -1) | (action.flags > 1)).any():
+            return "chunk_flags"
         low, high = self._lower[self._arm], self._upper[self._arm]
         margin = self.config.joint_margin_rad
         past = np.maximum(low - action.arm_targets, action.arm_targets - high)
@@ -235,5 +270,25 @@ class SafetyLayer:
         change = self.config.arm_accel_radps2 * self._dt
         speed = np.clip(speed, self._arm_speed - change, self._arm_speed + change)
         moved = self._arm_target + speed * self._dt
-        moved = np.clip(moved, self._lower[self._arm], self._upper[self._arm])
+        moved = _inwards(moved, self._arm_target, self._lower[self._arm], self._upper[self._arm])
         self._arm_speed, self._arm_target = (moved - self._arm_target) / self._dt, moved
+
+
+def _tilt(state: BodyState) -> float:
+    """Angle between the pelvis and the vertical [rad]."""
+    return float(np.arccos(np.clip(-state.gravity_b[2], -1.0, 1.0)))
+
+
+def _is_fresh(time_s: float, now_s: float, limit_s: float) -> bool:
+    """Whether a stamp is no older than the limit [s]; one of another clock, or NaN, is not."""
+    return abs(now_s - time_s) <= limit_s
+
+
+def _inwards(
+    wanted: Float[np.ndarray, " n"],
+    before: Float[np.ndarray, " n"],
+    lower: Float[np.ndarray, " n"],
+    upper: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, " n"]:
+    """`wanted` within the limits, or as far beyond them as `before` already was [rad]."""
+    return np.clip(wanted, np.minimum(lower, before), np.maximum(upper, before))

@@ -1,15 +1,18 @@
 """A second process that asks the control loop, again and again, whether it is alive; silence trips and stays tripped.
 
 The watchdog sends a random number every third of its timeout, the loop must answer with a function of it: a loop that
-hangs, crashes or repeats itself does not. A wrong answer does not reset the timer. On silence the watchdog writes an
-incident file, runs the trip command (on a robot: the vendor's damping, in a process the loop cannot block) and stays
-tripped; a loop that wakes up again finds the trip and sits the robot down. The hardware stop is not replaced by this.
+hangs, crashes or repeats itself does not. A wrong answer does not count. Silence counts from the question, so that a
+watchdog which was itself held up blames nobody for it. On silence it runs the trip command (on a robot: the vendor's
+damping, in a process the loop cannot block), writes an incident file and stays tripped; a loop that wakes up again
+finds the trip and sits the robot down. The hardware stop is not replaced by this.
 """
 
+import contextlib
 import json
 import os
 import secrets
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wbvla.core.errors import RobotError
-from wbvla.core.files import write_json
+from wbvla.core.files import unused, write_json
 from wbvla.core.records import Tick
 from wbvla.deploy.safety import SafetyLayer
 
@@ -32,9 +35,9 @@ class WatchdogConfig:
     """How long a loop may be silent, and what happens then."""
 
     folder: str
-    """where `watchdog_incident.json` is written"""
+    """where `watchdog_incident_NN.json` is written"""
     timeout_s: float = 0.3
-    """silence that trips: a humanoid's time to fall is about 0.3 s [s]"""
+    """silence after the last answer that trips: a humanoid's time to fall is about 0.3 s [s]"""
     trip_command: tuple[str, ...] = ()
     """program and arguments to start on a trip; empty = none"""
 
@@ -54,7 +57,15 @@ class Watchdog:
         self.answered = 0
 
     def start(self) -> None:
-        """Start the process and wait for its first question; raises RobotError when it does not come."""
+        """Start the process and wait for its first question.
+
+        Raises RobotError when it does not come, or when there is no such trip command.
+        """
+        trip = self._config.trip_command
+        if trip and shutil.which(trip[0]) is None:
+            raise RobotError(
+                f"the watchdog's trip command {trip[0]!r} is no program here; the robot may not run without"
+            )
         command = [sys.executable, "-m", "wbvla.deploy.watchdog", json.dumps(asdict(self._config))]
         pipe = subprocess.PIPE
         # a session of its own: Ctrl-C is for the loop alone
@@ -113,41 +124,53 @@ class Watchdog:
 
 def watch(config: WatchdogConfig, inbox: BinaryIO, outbox: BinaryIO) -> str:
     """The watchdog's own loop until goodbye; returns why it tripped, or ""."""
-    challenge, heard = secrets.randbits(64), time.monotonic()
-    outbox.write(FRAME.pack(CHALLENGE, challenge))
-    due, cause = heard + config.timeout_s / 3, ""
+    loop_pid = os.getppid()  # asked for now: after its death it is another's
+    pause_s, patience_s = config.timeout_s / 3, config.timeout_s * 2 / 3
+    challenge, asked_s, cause = _ask(outbox), time.monotonic(), ""
+    waiting, due_s = True, asked_s + config.timeout_s
     while True:
-        now = time.monotonic()
-        wait_s = max(0.0, min(due, heard + config.timeout_s) - now) if not cause else None
+        wait_s = None if cause else max(0.0, due_s - time.monotonic())
         if select.select([inbox], [], [], wait_s)[0]:
             data = inbox.read(FRAME.size)
             kind, number = FRAME.unpack(data) if data and len(data) == FRAME.size else (b"", 0)
             if kind == GOODBYE:
                 return cause
             if not kind:
-                return cause or _trip(config, "the loop's process ended without a goodbye", outbox)
-            if kind == ANSWER and number == answer_to(challenge):
-                heard, challenge = time.monotonic(), secrets.randbits(64)
-                due = heard + config.timeout_s / 3
+                return cause or _trip(config, "the loop's process ended without a goodbye", outbox, loop_pid)
+            if waiting and kind == ANSWER and number == answer_to(challenge):
+                waiting, due_s = False, time.monotonic() + pause_s
             continue
-        now = time.monotonic()
-        if not cause and now - heard >= config.timeout_s:
-            cause = _trip(config, f"no right answer for {now - heard:.3f} s", outbox)
-        elif not cause and now >= due:
-            outbox.write(FRAME.pack(CHALLENGE, challenge))
-            due = heard + config.timeout_s
+        now_s = time.monotonic()
+        if cause or now_s < due_s:
+            continue
+        if waiting:
+            cause = _trip(config, f"no right answer {now_s - asked_s:.3f} s after a question", outbox, loop_pid)
+        else:
+            challenge, asked_s, waiting, due_s = _ask(outbox), now_s, True, now_s + patience_s
 
 
-def _trip(config: WatchdogConfig, cause: str, outbox: BinaryIO) -> str:
+def _ask(outbox: BinaryIO) -> int:
+    """Send a question; returns it. A pipe without a reader is noticed as the end of the inbox."""
+    challenge = secrets.randbits(64)
+    with contextlib.suppress(BrokenPipeError):
+        outbox.write(FRAME.pack(CHALLENGE, challenge))
+    return challenge
+
+
+def _trip(config: WatchdogConfig, cause: str, outbox: BinaryIO, loop_pid: int) -> str:
     """Start the trip command first, then tell the loop and write the incident."""
     if config.trip_command:
-        subprocess.Popen(config.trip_command)
+        null = subprocess.DEVNULL
+        try:
+            subprocess.Popen(config.trip_command, stdin=null, stdout=null, start_new_session=True)
+        except OSError as error:
+            cause = f"{cause}; the trip command failed: {error}"
     try:
         outbox.write(FRAME.pack(TRIPPED, 0))
     except BrokenPipeError:
         cause = f"{cause}; it cannot be told"
-    incident = {"cause": cause, "timeout_s": config.timeout_s, "loop_pid": os.getppid(), "watchdog_pid": os.getpid()}
-    write_json(Path(config.folder) / "watchdog_incident.json", incident)
+    incident = {"cause": cause, "timeout_s": config.timeout_s, "loop_pid": loop_pid, "watchdog_pid": os.getpid()}
+    write_json(unused(Path(config.folder), "watchdog_incident"), incident)
     return cause
 
 

@@ -1,7 +1,7 @@
 """Messages between robot and server: a msgpack header of fixed schema, then raw or JPEG tensors. Nothing is trusted.
 
 A message is a list of frames: header, then one frame per tensor the header describes. Decoding allocates no more than
-the frames it was given times a small factor, builds no objects, and raises only `WireError`.
+the frames it was given plus `MAX_PIXELS` of pictures, builds no objects, and raises only `WireError`.
 """
 
 import hashlib
@@ -21,6 +21,8 @@ from wbvla.core.errors import LinkError
 PROTOCOL = 1
 MAX_FRAMES, MAX_HEADER_BYTES, MAX_FRAME_BYTES = 24, 32_768, 8 * 2**20
 MAX_SIDE = 4096
+MAX_PIXELS = 4096 * 4096
+"""of all compressed pictures of a message: a JPEG of few bytes may be large"""
 DTYPES = {"u1": np.uint8, "f2": np.float16, "f4": np.float32, "i4": np.int32, "i8": np.int64, "b1": np.bool_}
 ENCODINGS = ("raw", "jpeg")
 COMMON: dict[str, type] = {"protocol": int, "kind": str, "connection": int, "request": int, "tensors": list}
@@ -103,6 +105,7 @@ def decode(frames: Sequence[bytes]) -> Message:
     if len(header["tensors"]) != len(frames) - 1:
         raise WireError("malformed", f"{len(header['tensors'])} tensors described, {len(frames) - 1} sent")
     tensors: dict[str, np.ndarray] = {}
+    _require_few_pixels(header["tensors"])
     for described, frame in zip(header["tensors"], frames[1:]):
         name, array = _tensor(described, frame)
         if name in tensors:
@@ -129,11 +132,23 @@ def _header(frame: bytes) -> dict[str, Any]:
         raise WireError("malformed", f"unknown kind {kind!r:.20}")
     schema = COMMON | KINDS[kind]
     if set(header) != set(schema):
-        raise WireError("fields", f"{kind}: fields {sorted(set(header) ^ set(schema))} are missing or unknown")
+        raise WireError(
+            "fields", f"{kind}: fields {sorted(map(str, set(header) ^ set(schema)))} are missing or unknown"
+        )
     for name, wanted in schema.items():
         if type(header[name]) is not wanted or (wanted is float and not math.isfinite(header[name])):
             raise WireError("fields", f"{kind}.{name} must be a finite {wanted.__name__}")
     return header
+
+
+def _require_few_pixels(described: list[Any]) -> None:
+    """Before anything is decoded; a picture whose header says another size is refused when its turn comes."""
+    pictures = [d[2] for d in described if isinstance(d, list) and len(d) == 4 and d[3] == "jpeg"]
+    sizes = [
+        math.prod(s[:2]) for s in pictures if isinstance(s, list) and all(type(side) is int and side >= 0 for side in s)
+    ]
+    if sum(sizes) > MAX_PIXELS:
+        raise WireError("oversize", f"pictures of {sum(sizes)} pixels, {MAX_PIXELS} are allowed in a message")
 
 
 def _tensor(described: Any, frame: bytes) -> tuple[str, Shaped[np.ndarray, "..."]]:

@@ -62,6 +62,7 @@ def sensitivity(ask: Ask, observations: Sequence[Observation], other_instruction
         arms = bootstrap_mean([a for a, _ in pairs])
         flags = float(np.mean([f for _, f in pairs]))
         if arms is not None:
-            found[f"{name}: arm change [rad]"] = {"mean": arms.value, "low": arms.low, "high": arms.high}
+            ends = {"low": arms.low, "high": arms.high} if arms.low is not None else {"of": arms.count}
+            found[f"{name}: arm change [rad]"] = {"mean": arms.value, **ends}
             found[f"{name}: share of flags changed"] = flags
     return found

@@ -215,7 +215,7 @@ def efficiency(contenders: Sequence[Mapping[str, Any]]) -> str:
         shown = []
         for key, unit in (("time_to_goal_s", "s"), ("energy_j", "J"), ("arm_jerk_radps3", "")):
             m = e.get(key)
-            shown.append(f"{short(m['value'])} [{short(m['low'])}, {short(m['high'])}] {unit}" if m else NOT_MEASURED)
+            shown.append(_mean(m, unit) if m else NOT_MEASURED)
         rows.append([escape(c["name"]), *shown])
     head = ["driver", "time to goal, successes only [95 %]", "positive joint work [95 %]", "arm jerk, rms [rad/s³]"]
     parts = [table(head, rows)]
@@ -242,6 +242,13 @@ def efficiency(contenders: Sequence[Mapping[str, Any]]) -> str:
             )
         )
     return section("Efficiency and rates", *parts)
+
+
+def _mean(mean: Mapping[str, Any], unit: str) -> str:
+    """A mean with its interval, or with how few values it has."""
+    if mean["low"] is None:
+        return f"{short(mean['value'])} {unit} (of {mean['count']}, too few for an interval)"
+    return f"{short(mean['value'])} [{short(mean['low'])}, {short(mean['high'])}] {unit}"
 
 
 def interaction(report: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Joins trials, safety, efficiency, link evidence and provenance into one report: report.json and report.html."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from wbvla.core.run import plain
 from wbvla.evaluate.efficiency import HeldRates, summarise_efficiency
 from wbvla.evaluate.page import render
 from wbvla.evaluate.safety import summarise_safety
-from wbvla.evaluate.statistics import exact_rate, newcombe_difference, sign_test
+from wbvla.evaluate.statistics import exact_rate, paired_difference, sign_test
 from wbvla.evaluate.trials import TrialResult
 
 MAX_FILM_BYTES = 8_000_000
@@ -71,21 +72,20 @@ def _rate(successes: int, trials: int) -> dict[str, Any]:
 
 
 def compare(first: Contender, second: Contender) -> dict[str, Any] | None:
-    """Difference of success on the same seeds: Newcombe's interval and the exact paired test; None without trials."""
+    """Difference of success on the same seeds: Newcombe's paired interval and the exact test; None without trials."""
     ours = {r.trial.seed: r.success for r in first.results}
     theirs = {r.trial.seed: r.success for r in second.results}
     shared = sorted(set(ours) & set(theirs))
     if not shared:
         return None
-    counts = tuple((sum(side[s] for s in shared), len(shared)) for side in (ours, theirs))
+    won = Counter((bool(ours[s]), bool(theirs[s])) for s in shared)
+    both, first_only, second_only = won[True, True], won[True, False], won[False, True]
     return {
         "first": first.name,
         "second": second.name,
         "pairs": len(shared),
-        **asdict(newcombe_difference(counts[0], counts[1])),
-        "p_paired": sign_test(
-            sum(ours[s] and not theirs[s] for s in shared), sum(theirs[s] and not ours[s] for s in shared)
-        ),
+        **asdict(paired_difference(both, first_only, second_only, won[False, False])),
+        "p_paired": sign_test(first_only, second_only),
     }
 
 

@@ -121,22 +121,25 @@ class Difference:
     """coverage of the interval [-]"""
 
 
-def newcombe_difference(first: tuple[int, int], second: tuple[int, int], confidence: float = 0.95) -> Difference:
-    """Interval of `rate(first) - rate(second)`, each an independent (successes, trials), by square-and-add.
+def paired_difference(both: int, first: int, second: int, neither: int, confidence: float = 0.95) -> Difference:
+    """Interval of `rate(first) - rate(second)` of the same trials, by how many succeeded with both, one or neither.
 
-    Newcombe, Statistics in Medicine 17 (1998), method 10, on Wilson's intervals.
-    Raises ConfigError when one has no trial.
+    Newcombe, Statistics in Medicine 17 (1998) 2635, method 10 for paired data: square-and-add with the correlation of
+    the pairs. Raises ConfigError without a trial.
     """
-    if first[1] == 0 or second[1] == 0:
-        raise ConfigError(f"a difference of rates needs trials on both sides, not {first} and {second}")
-    a, b = wilson_rate(*first, confidence), wilson_rate(*second, confidence)
-    pa, pb = first[0] / first[1], second[0] / second[1]
-    return Difference(
-        value=pa - pb,
-        low=pa - pb - math.hypot(pa - a.low, b.high - pb),
-        high=pa - pb + math.hypot(a.high - pa, pb - b.low),
-        confidence=confidence,
-    )
+    total = both + first + second + neither
+    if total == 0:
+        raise ConfigError("a difference of rates needs trials")
+    ours, theirs = both + first, both + second
+    a, b = wilson_rate(ours, total, confidence), wilson_rate(theirs, total, confidence)
+    pa, pb = ours / total, theirs / total
+    margins = ours * (total - ours) * theirs * (total - theirs)
+    excess = both * neither - first * second
+    excess = max(excess - total / 2, 0.0) if excess > 0 else excess
+    phi = excess / math.sqrt(margins) if margins else 0.0
+    below, above = (pa - a.low, b.high - pb), (a.high - pa, pb - b.low)
+    low, high = (math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y)) for x, y in (below, above))
+    return Difference(value=pa - pb, low=pa - pb - low, high=pa - pb + high, confidence=confidence)
 
 
 def sign_test(better: int, worse: int) -> float:
@@ -168,18 +171,37 @@ def spread(values: Sequence[float] | Float[np.ndarray, " sample"]) -> Spread | N
     return Spread(count=int(array.size), mean=float(array.mean()), p50=p50, p95=p95, p99=p99, max=float(array.max()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """Mean with the ends of its interval, which are None where there are too few values for one."""
+
+    value: float
+    low: float | None
+    high: float | None
+    count: int
+    confidence: float = 0.95
+    """coverage of the interval [-]"""
+
+
+FEW = 5
+"""fewer values than this tell nothing of their own spread: a bootstrap of one value has an interval of no width"""
+
+
 def bootstrap_mean(
     values: Sequence[float] | Float[np.ndarray, " sample"],
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
-) -> Difference | None:
-    """Mean with a percentile-bootstrap interval, the same for the same seed; None without a value."""
+) -> Mean | None:
+    """Mean with a percentile-bootstrap interval, the same for the same seed, from `FEW` values on; None without one."""
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         return None
+    if array.size < FEW:
+        return Mean(value=float(array.mean()), low=None, high=None, count=int(array.size), confidence=confidence)
     rng = np.random.default_rng(seed)
     means = array[rng.integers(0, array.size, size=(resamples, array.size))].mean(axis=1)
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(means, [tail, 100.0 - tail])
-    return Difference(value=float(array.mean()), low=float(low), high=float(high), confidence=confidence)
+    count = int(array.size)
+    return Mean(value=float(array.mean()), low=float(low), high=float(high), count=count, confidence=confidence)
