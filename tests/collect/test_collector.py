@@ -91,7 +91,7 @@ def test_every_column_is_what_the_body_said(tmp_path: Path, body: SimBody) -> No
         collector.mark(False)
         collector.mark(True)
         first = collector.stop(truth={"seed": np.array(3)})
-        body.reset()
+        restart(body, 3)
         collector.start("walk forward")
         run(body, [collector], 20)
         assert collector.discard()["kind"] == "discarded"
