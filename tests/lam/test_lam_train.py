@@ -9,7 +9,7 @@ import torch
 from lam_clips import FPS, SIDE, record
 
 from wbvla.core.contract import open_artefact
-from wbvla.core.errors import ArtefactError, ContractMismatch, DataError
+from wbvla.core.errors import ArtefactError, ConfigError, ContractMismatch, DataError
 from wbvla.core.metrics import read_metrics
 from wbvla.data.reader import Dataset
 from wbvla.lam.artefact import open_lam
@@ -79,8 +79,15 @@ def test_a_short_recording_gets_as_many_pairs_as_a_long_one(recording, tmp_path)
     source = PairSource(parts, 400)
     known = {p.tobytes() for p in parts[1].get(range(len(parts[1])))["now"].numpy()}
     drawn = source.batch(0, np.random.default_rng(0))["now"].numpy()
-    share = np.mean([f.tobytes() in known for f in drawn])
-    assert 0.4 < share < 0.6
+    is_short = np.array([f.tobytes() in known for f in drawn])
+    assert 0.4 < is_short.mean() < 0.6
+    pieces = is_short.reshape(4, 100).mean(1)
+    assert ((pieces > 0.3) & (pieces < 0.7)).all(), "a micro-batch is mixed as well"
+
+
+def test_a_run_without_codes_at_its_end_is_refused_at_its_beginning():
+    with pytest.raises(ConfigError, match=r"warmup_batches"):
+        dataclasses.replace(CONFIG, loop=dataclasses.replace(CONFIG.loop, steps=MODEL.quantizer.warmup_batches))
 
 
 def test_a_missing_camera_and_too_few_episodes_are_named(recording):

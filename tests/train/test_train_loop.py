@@ -189,6 +189,16 @@ def test_another_configuration_or_other_frozen_weights_are_refused(tmp_path):
         fit(frozen, loss, Noise(), CONFIG, tmp_path)
 
 
+def test_a_run_goes_on_with_the_same_data_alone(tmp_path):
+    """Normalisers and splits follow from the data: weights of the one and ranges of the other are no model."""
+    first = Hooks(data={"sets": [{"episodes": 20, "split": "ab"}], "gap_s": 0.6})
+    fit(build(), loss, Noise(), CONFIG, tmp_path, first)
+    fit(build(), loss, Noise(), CONFIG, tmp_path, first)
+    more = Hooks(data={"sets": [{"episodes": 40, "split": "cd"}], "gap_s": 0.6})
+    with pytest.raises(ContractMismatch, match=r"(?s)data\.sets.*20.*40|data\.sets.*40.*20"):
+        fit(build(), loss, Noise(), CONFIG, tmp_path, more)
+
+
 def test_micro_batches_average_to_the_whole_batch(tmp_path):
     def plain_loss(model, batch, rng):
         return nn.functional.mse_loss(model(batch["x"]), batch["y"]), {}

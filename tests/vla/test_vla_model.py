@@ -168,6 +168,8 @@ def test_lora_merges_and_leaves_the_base_alone(model: Vla, prompts: Prompts) -> 
 def test_lora_refuses_an_unknown_part(model: Vla) -> None:
     with pytest.raises(ConfigError, match="no parameter starts with 'decoder'"):
         add_lora(model, LoraConfig(rank=2), ("decoder",))
+    with pytest.raises(ConfigError, match="learns by adapters alone"):
+        add_lora(model, LoraConfig(rank=2), ("prismatic.language_model.model.embed_tokens",))
 
 
 def test_prompts_pad_truncate_nothing_and_read_any_text(prompts: Prompts) -> None:

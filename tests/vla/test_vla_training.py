@@ -194,6 +194,20 @@ def test_labels_of_another_lam_are_refused(
         pretrain.train(pretrain_config, tmp_path / "run", [dataset, other])
 
 
+def test_demonstrations_of_two_robots_are_refused(
+    dataset: Path, pretrained: Trained, finetune_config: FinetuneConfig, tmp_path: Path
+) -> None:
+    """Of the same widths, with joints in another order."""
+    other = tmp_path / "other"
+    shutil.copytree(dataset, other)
+    info = json.loads((other / "meta" / "info.json").read_text())
+    names = info["features"][STATE]["names"]
+    info["features"][STATE]["names"] = names[1:] + names[:1]
+    (other / "meta" / "info.json").write_text(json.dumps(info))
+    with pytest.raises(ContractMismatch, match=STATE):
+        finetune.train(finetune_config, tmp_path / "run", [dataset, other], pretrained.artefact)
+
+
 def test_windows_end_with_their_episode_and_targets_line_up(dataset: Path, pretrained: Trained) -> None:
     loaded = load_vla(pretrained.artefact)
     source = Dataset(dataset)

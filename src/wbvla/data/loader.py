@@ -44,6 +44,8 @@ class StreamLoader:
             prefetch_factor=self._prefetch,
             multiprocessing_context="spawn",  # decoders, threads and locks do not survive a fork
             timeout=self._timeout,
+            # else it would draw a seed from the run's own randomness, once more after each resume
+            generator=torch.Generator().manual_seed(0),
         )
         try:
             yield from loader

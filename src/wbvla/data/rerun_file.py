@@ -79,7 +79,7 @@ def _scalars(
     rerun: Any,
     recording: Any,
     named: tuple[str, Feature],
-    values: Shaped[np.ndarray, "frame *channel"],
+    values: Shaped[np.ndarray, " frame *channel"],
     times: list[Any],
 ) -> None:
     """A column as curves, each with its channel's name."""

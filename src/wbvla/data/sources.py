@@ -6,6 +6,7 @@
 A `Dataset` is a source as it is. All others are `Footage`: clips of any rate, shown at one rate in whole frames.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -258,3 +259,10 @@ def _only(listing: Listing, root: Path, base: Path) -> Listing:
         raise DataError(f"{root} holds no readable clip ({json.dumps(reasons)[:400]})")
     broken = {n: r for n, r in listing.broken.items() if n.startswith(root.name)}
     return Listing(clips=clips, broken=broken, digest=listing.digest)
+
+
+def identity_of(source: Source, held_out: Sequence[int]) -> dict[str, Any]:
+    """By how much and by which split a source is known again, wherever it lies and however it is labelled."""
+    lengths = [episode.length for episode in source.episodes]
+    split = hashlib.sha256(json.dumps([lengths, [int(e) for e in held_out]]).encode()).hexdigest()
+    return {"episodes": source.num_episodes, "frames": source.num_frames, "split": split[:16]}

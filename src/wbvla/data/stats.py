@@ -12,7 +12,7 @@ QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 MAX_BINS = 8192
 
 
-def describe(values: Shaped[np.ndarray, "frame *channel"]) -> dict[str, list[Any]]:
+def describe(values: Shaped[np.ndarray, " frame *channel"]) -> dict[str, list[Any]]:
     """min, max, mean, std (population), count and quantiles of one column, per channel."""
     data = values.astype(np.float64)
     data = data[:, None] if data.ndim == 1 else data
@@ -147,12 +147,12 @@ class Tally:
         return first, counts
 
 
-def tally_columns(columns: Iterable[Shaped[np.ndarray, "frame *channel"]]) -> list[Tally]:
+def tally_columns(columns: Iterable[Shaped[np.ndarray, " frame *channel"]]) -> list[Tally]:
     """One tally per channel of a column given episode by episode."""
     return tally_features({"": values} for values in columns).get("", [])
 
 
-def tally_features(blocks: Iterable[Mapping[str, Shaped[np.ndarray, "_ *channel"]]]) -> dict[str, list[Tally]]:
+def tally_features(blocks: Iterable[Mapping[str, Shaped[np.ndarray, " _ *channel"]]]) -> dict[str, list[Tally]]:
     """One tally per channel of every column, given some frames at a time; arrays count as their elements in order."""
     tallies: dict[str, list[Tally]] = {}
     for block in blocks:

@@ -108,6 +108,9 @@ class PairSource:
             if (chosen == i).any()
         ]
         joined = {k: torch.cat([d[k] for d in drawn]) for k in ("now", "later")}
+        if len(self.parts) > 1:  # a micro-batch is a slice: without this it would be of one dataset
+            mixed = torch.from_numpy(rng.permutation(self.batch_size))
+            joined = {k: v[mixed] for k, v in joined.items()}
         return change_pairs(joined, self.augment, self.parts[0].config.cameras, rng)
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from wbvla.core.errors import ConfigError
 from wbvla.core.files import write_json
 from wbvla.core.run import open_run, plain
 from wbvla.data.augment import OFF, AugmentConfig
-from wbvla.data.sources import Chosen, Source
+from wbvla.data.sources import Chosen, Source, identity_of
 from wbvla.lam.artefact import lam_contract, save_lam
 from wbvla.lam.model import LamConfig, LatentActionModel, lam_loss
 from wbvla.lam.pairs import Pairs, PairSource, open_sources, split_episodes
@@ -30,7 +32,7 @@ class LamTrainConfig:
     model: LamConfig
     """what is trained"""
     loop: LoopConfig
-    """length, batch, optimiser"""
+    """length, batch, optimiser; more batches than the quantiser's warm-up"""
     held_out: float = 0.2
     """share of episodes kept for judging [-]"""
     in_memory: bool = True
@@ -46,6 +48,14 @@ class LamTrainConfig:
     """the gate"""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     """read-out of true motion, where a recording keeps it"""
+
+    def __post_init__(self) -> None:
+        batches, warm = self.loop.steps * self.loop.micro_batches, self.model.quantizer.warmup_batches
+        if batches <= warm:
+            raise ConfigError(
+                f"{self.loop.steps} steps are {batches} batches, and the codes begin after {warm} only: raise "
+                "loop.steps or lower model.quantizer.warmup_batches"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +89,7 @@ def train(
     model = build(config)
     source = training_pairs(sets, parts, config)
     evaluate = (lambda m: _figures(m, held_out, config.quality)) if config.loop.evaluate_every else None
-    hooks = Hooks(on_step=on_step, evaluate=evaluate)
+    hooks = Hooks(on_step=on_step, evaluate=evaluate, data=_data(config, sets, held_out))
     result = fit(model, lam_loss, source, config.loop, folder, hooks)
     quality = judge(model, held_out, config.quality)
     probed = _probe(model, parts, held_out, config)
@@ -142,6 +152,12 @@ def _probe(
         if has_truth(seen, config.probe):
             return probe(model, seen, unseen, config.probe, config.loop.seed)
     return None
+
+
+def _data(config: LamTrainConfig, sets: Sequence[Source], held_out: Sequence[Pairs]) -> dict[str, Any]:
+    """What a run that goes on must share with the one that began."""
+    seen = [identity_of(data, np.unique(part.where[:, 0]).tolist()) for data, part in zip(sets, held_out, strict=True)]
+    return {"sets": seen, "gap_s": config.model.gap_s, "augment": plain(config.augment)}
 
 
 def _origins(sets: Sequence[Source], held_out: Sequence[Pairs]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The supervised loop, once: seeded batches, guarded losses, checkpoints that resume equal to the bit, metrics, ETA."""
 
+import json
 import logging
 import math
 import time
@@ -109,6 +110,8 @@ class Hooks:
     """evaluated figure whose best weights are kept in best.safetensors; empty keeps none"""
     higher_is_better: bool = False
     """direction of `best`"""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """what the batches come from and how they are made (JSON-ready): a run goes on with the same alone"""
 
 
 NO_HOOKS = Hooks()
@@ -144,7 +147,7 @@ def fit(
 
     Raises:
         TrainingDiverged: the loss or the gradient is not finite; the weights are those before that step.
-        ContractMismatch: `folder` holds a run with another configuration or other frozen weights.
+        ContractMismatch: `folder` holds a run with another configuration, other data or other frozen weights.
         ArtefactError: every checkpoint in `folder` is damaged.
     """
     run = _Run(model, loss, source, config, Path(folder), hooks)
@@ -179,7 +182,11 @@ class _Run:
     def go(self) -> FitResult:
         self.model.to(self.device)
         self.optimizer = build_optimizer(self.model, self.config.optim)
-        self.identity = {"config": _identity(self.config), "frozen_sha256": frozen_digest(self.model)}
+        self.identity = {
+            "config": _identity(self.config),
+            "frozen_sha256": frozen_digest(self.model),
+            "data": json.loads(json.dumps(dict(self.hooks.data))),
+        }
         with _own_randomness(self.config.seed, self.device):
             resumed = self._resume()
             self.metrics = MetricLog(self.folder / METRICS, keep_below_step=self.step + 1)
@@ -293,7 +300,9 @@ class _Run:
         found = newest_checkpoint(self.folder / CHECKPOINTS)
         if found is None:
             return 0
-        require_match(f"the run in {self.folder}", self.identity, found.state)
+        # a checkpoint of before data were noted says nothing of them
+        ours = {name: value for name, value in self.identity.items() if name != "data" or name in found.state}
+        require_match(f"the run in {self.folder}", ours, found.state)
         load_model(self.model, found.part("model"))
         load_optimizer(self.model, self.optimizer, found.part("optimizer"))
         self._load_generators(found.part("rng"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from wbvla.core.contract import require_match
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
-from wbvla.core.run import open_run
+from wbvla.core.run import open_run, plain
 from wbvla.data.augment import AugmentConfig
 from wbvla.data.features import ACTION, STATE
 from wbvla.data.reader import Dataset
@@ -25,7 +26,7 @@ from wbvla.vla.imitation import action_figures, mean_action, target_chunk
 from wbvla.vla.inputs import Inputs
 from wbvla.vla.lora import LoraConfig, add_lora, has_lora
 from wbvla.vla.pretrain import ARTEFACT, FIGURES, Trained, as_vla, load_parts, spread_weights
-from wbvla.vla.samples import Batches, flag_weights, label_digests, open_datasets, split_episodes
+from wbvla.vla.samples import Batches, data_identity, flag_weights, label_digests, open_datasets, split_episodes
 
 HEADS = ("queries", "camera_embed", "code_heads", "action_decoder")
 VISION = ("prismatic.vision_backbone", "prismatic.projector")
@@ -79,7 +80,15 @@ def train(
     parts, held_out = load_parts(sets, inputs, model.config, config.held_out, config.in_memory)
     open_run(folder, config, config.loop.seed)
     mean = mean_action(parts)
-    hooks = Hooks(on_step=on_step, evaluate=lambda m: action_figures(as_vla(m), held_out, mean, config.evaluate_frames))
+    hooks = Hooks(
+        on_step=on_step,
+        evaluate=lambda m: action_figures(as_vla(m), held_out, mean, config.evaluate_frames),
+        data={
+            **data_identity(sets, config.held_out, model.config.streams),
+            "augment": plain(config.augment),
+            "mixture": list(config.mixture),
+        },
+    )
     weights, size, seed = spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.loop.seed
     batches = Batches(parts, weights, size, config.augment, seed)
     loss = FinetuneLoss(config, flag_weights(parts, model.config.action.arms))
@@ -124,6 +133,7 @@ def require_fit(loaded: LoadedVla, sets: Sequence[Dataset]) -> None:
         ours = {"state": action.state, "action": action.arms + action.grippers + 4, "fps": action.rate_hz}
         theirs = {"state": dataset.features[STATE].shape[0], "action": dataset.features[ACTION].shape[0]}
         require_match(f"dataset {dataset.root}", ours, {**theirs, "fps": float(dataset.fps)})
+        require_match(f"{dataset.root} beside {sets[0].root}", _robot_of(sets[0]), _robot_of(dataset))
     found = label_digests(sets, loaded.model.config.streams)
     require_match("labelling LAM", {k: v for k, v in learnt.items() if k in found}, found)
 
@@ -133,6 +143,12 @@ def _learnt_labels(loaded: LoadedVla) -> dict[str, str]:
     labels = [d["labels"] for d in loaded.artefact.contract.details["datasets"]]
     streams = loaded.model.config.streams
     return {s.name: d[f"latent.{s.name}"]["digest"] for d in labels for s in streams if f"latent.{s.name}" in d}
+
+
+def _robot_of(dataset: Dataset) -> dict[str, Any]:
+    """What the channels of a demonstration mean."""
+    names = {name: list(dataset.features[name].names or ()) for name in (STATE, ACTION)}
+    return {**names, **{key: dataset.contract.get(key) for key in ("robot", "joint_names")}}
 
 
 def fitted_inputs(inputs: Inputs, sets: Sequence[Dataset], config: FinetuneConfig) -> Inputs:

@@ -27,6 +27,10 @@ class LoraConfig:
     """linear layers of the decoder that get one"""
 
 
+DECODER = "prismatic.language_model.model."
+"""where the adapters sit"""
+
+
 def add_lora(model: Vla, config: LoraConfig, trainable: tuple[str, ...]) -> None:
     """Freeze the model, put adapters into the decoder, and let the parts named in `trainable` learn in full.
 
@@ -39,6 +43,8 @@ def add_lora(model: Vla, config: LoraConfig, trainable: tuple[str, ...]) -> None
         if not hits:
             known = ", ".join(n for n, _ in model.named_children())
             raise ConfigError(f"no parameter starts with {prefix!r}; the model's parts are {known}, queries ...")
+        if any(n.startswith(DECODER) for n in hits):
+            raise ConfigError(f"{prefix!r} reaches into {DECODER}, which learns by adapters alone; name other parts")
         for name in set(hits) - frozen_before:
             model.get_parameter(name).requires_grad_(True)
     settings = PeftLoraConfig(

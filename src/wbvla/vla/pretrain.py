@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.core.files import write_json
-from wbvla.core.run import open_run
+from wbvla.core.run import open_run, plain
 from wbvla.data.augment import AugmentConfig
 from wbvla.data.reader import Dataset
 from wbvla.data.transforms import Normalizer
@@ -20,7 +20,7 @@ from wbvla.vla.codes import INPUT_KEYS, code_figures, code_loss, majority_codes
 from wbvla.vla.inputs import Inputs, InputsConfig
 from wbvla.vla.model import Vla, VlaConfig
 from wbvla.vla.release import load_release
-from wbvla.vla.samples import Batches, Samples, label_digests, open_datasets, split_episodes
+from wbvla.vla.samples import Batches, Samples, data_identity, label_digests, open_datasets, split_episodes
 from wbvla.vla.tokens import PromptConfig, build_tokenizer, load_tokenizer
 
 ARTEFACT, FIGURES = "vla", "figures.json"
@@ -86,7 +86,13 @@ def train(
     weights, size, seed = spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.loop.seed
     batches = Batches(parts, weights, size, config.augment, seed)
     hooks = Hooks(
-        on_step=on_step, evaluate=lambda m: code_figures(as_vla(m), held_out, majority, config.evaluate_frames)
+        on_step=on_step,
+        evaluate=lambda m: code_figures(as_vla(m), held_out, majority, config.evaluate_frames),
+        data={
+            **data_identity(sets, config.held_out, config.model.streams),
+            "augment": plain(config.augment),
+            "mixture": list(config.mixture),
+        },
     )
     result = fit(model, pretrain_loss, batches, config.loop, folder, hooks)
     save_vla(folder / ARTEFACT, model, inputs, vla_contract(config.model, inputs, PRETRAINED, sets))

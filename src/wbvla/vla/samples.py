@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from wbvla.data.features import ACTION, IMAGE, STATE
 from wbvla.data.mirror import WindowMirror, flip
 from wbvla.data.phrases import load_phrases, mirror_words
 from wbvla.data.reader import Dataset
+from wbvla.data.sources import identity_of
 from wbvla.robots.mirror import swap_sides
 from wbvla.robots.platforms import load_robot
 from wbvla.vla.inputs import Inputs
@@ -108,8 +110,8 @@ class Samples:
         return result
 
     def _reflected(
-        self, name: str, rows: Float[np.ndarray, "sample *more"], turned: Bool[np.ndarray, " sample"]
-    ) -> Float[np.ndarray, "sample *more"]:
+        self, name: str, rows: Float[np.ndarray, " sample *more"], turned: Bool[np.ndarray, " sample"]
+    ) -> Float[np.ndarray, " sample *more"]:
         """Rows of a column, those of mirrored samples as the mirror shows them."""
         if turned.any():
             rows = rows.copy()
@@ -180,6 +182,9 @@ class Batches:
                 rows.append(row)
                 words += said
         joined = {k: np.concatenate([r[k] for r in rows]) for k in rows[0]}
+        if len(self.parts) > 1:  # a micro-batch is a slice: without this it would be of one dataset
+            mixed = rng.permutation(self.batch_size)
+            joined, words = {k: v[mixed] for k, v in joined.items()}, [words[i] for i in mixed]
         drop = rng.random(joined["present"].shape) < self.augment.camera_dropout
         drop[:, 0] = False
         joined["present"] &= ~drop
@@ -254,6 +259,12 @@ def label_digests(sets: Sequence[Dataset], streams: Sequence[StreamConfig]) -> d
                     f"{result[stream.name][:12]}; label all datasets with the same LAM"
                 )
     return result
+
+
+def data_identity(sets: Sequence[Dataset], held_out: float, streams: Sequence[StreamConfig]) -> dict[str, Any]:
+    """What a run that goes on must share with the one that began: recordings, split and labels."""
+    seen = [identity_of(dataset, split_episodes(dataset, held_out)[1]) for dataset in sets]
+    return {"sets": seen, "labels": label_digests(sets, streams)}
 
 
 def flag_weights(samples: Sequence[Samples], arms: int, most: float = 10.0) -> Float[Tensor, "3 3"]:

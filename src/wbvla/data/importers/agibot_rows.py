@@ -140,12 +140,12 @@ def _mask(at: Int64[np.ndarray, " action"], length: int) -> np.ndarray:
     return mask
 
 
-def _rows(name: str, values: Num[np.ndarray, "row *axes"], length: int) -> Float32[np.ndarray, "row channel"]:
+def _rows(name: str, values: Num[np.ndarray, " row *axes"], length: int) -> Float32[np.ndarray, "row channel"]:
     if len(values) != length:
         raise DataError(f"{name} has {len(values)} rows, /timestamp {length}")
     return _flat(name, values)
 
 
-def _flat(name: str, values: Num[np.ndarray, "row *axes"]) -> Float32[np.ndarray, "row channel"]:
+def _flat(name: str, values: Num[np.ndarray, " row *axes"]) -> Float32[np.ndarray, "row channel"]:
     with np.errstate(over="ignore"):
         return require_finite(name, values.reshape(len(values), -1).astype(np.float32))
