@@ -1,5 +1,7 @@
 """The torch side of streaming: worker processes that decode ahead, bounded, each a lane of its own, sharing nothing."""
 
+import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,4 +56,6 @@ class StreamLoader:
                 raise
             raise DataError(f"a worker that decodes batches died ({error})") from error
         except (ConnectionError, EOFError) as error:  # it died while it handed over a batch
+            with contextlib.suppress(RuntimeError):
+                time.sleep(0.5)  # torch's handler of the dead child raises when its signal comes: here, not in the caller
             raise DataError(f"a worker that decodes batches died ({error or 'end of its pipe'})") from error
