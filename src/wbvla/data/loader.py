@@ -57,5 +57,5 @@ class StreamLoader:
             raise DataError(f"a worker that decodes batches died ({error})") from error
         except (ConnectionError, EOFError) as error:  # it died while it handed over a batch
             with contextlib.suppress(RuntimeError):
-                time.sleep(0.5)  # torch's handler of the dead child raises when its signal comes: here, not in the caller
+                time.sleep(0.5)  # torch's handler of the dead child raises with its signal: here, not in the caller
             raise DataError(f"a worker that decodes batches died ({error or 'end of its pipe'})") from error
