@@ -213,10 +213,9 @@ class SafetyLayer:
         held = self._held
         if self._first is not None:
             q[held] = self._first.q[held] + share * (q[held] - self._first.q[held])
-        before = self._last or self._first
-        if before is not None:
-            guarded = self._guarded
-            q[guarded] = _inwards(q, before.q, self._lower, self._upper)[guarded]
+        before, guarded = self._last or self._first, self._guarded
+        reached = self._lower if before is None else before.q
+        q[guarded] = _inwards(q, reached, self._lower, self._upper)[guarded]
         gripper = np.clip(target.gripper, 0.0, 1.0)
         self._last = JointTarget(q=q, kp=target.kp, kd=target.kd, gripper=gripper)
         return self._last
