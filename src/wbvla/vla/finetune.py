@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wbvla.core.contract import require_match
 from wbvla.core.errors import DataError
 from wbvla.core.files import write_json
-from wbvla.core.run import open_run, plain
+from wbvla.core.run import open_run
 from wbvla.data.augment import AugmentConfig
 from wbvla.data.features import ACTION, STATE
 from wbvla.data.reader import Dataset
@@ -83,11 +83,7 @@ def train(
     hooks = Hooks(
         on_step=on_step,
         evaluate=lambda m: action_figures(as_vla(m), held_out, mean, config.evaluate_frames),
-        data={
-            **data_identity(sets, config.held_out, model.config.streams),
-            "augment": plain(config.augment),
-            "mixture": list(config.mixture),
-        },
+        data=data_identity(sets, config.held_out, model.config.streams, config.augment, config.mixture),
     )
     weights, size, seed = spread_weights(config.mixture, len(sets)), config.loop.batch_size, config.loop.seed
     batches = Batches(parts, weights, size, config.augment, seed)

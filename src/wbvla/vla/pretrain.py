@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wbvla.core.errors import ConfigError, DataError
 from wbvla.core.files import write_json
-from wbvla.core.run import open_run, plain
+from wbvla.core.run import open_run
 from wbvla.data.augment import AugmentConfig
 from wbvla.data.reader import Dataset
 from wbvla.data.transforms import Normalizer
@@ -88,11 +88,7 @@ def train(
     hooks = Hooks(
         on_step=on_step,
         evaluate=lambda m: code_figures(as_vla(m), held_out, majority, config.evaluate_frames),
-        data={
-            **data_identity(sets, config.held_out, config.model.streams),
-            "augment": plain(config.augment),
-            "mixture": list(config.mixture),
-        },
+        data=data_identity(sets, config.held_out, config.model.streams, config.augment, config.mixture),
     )
     result = fit(model, pretrain_loss, batches, config.loop, folder, hooks)
     save_vla(folder / ARTEFACT, model, inputs, vla_contract(config.model, inputs, PRETRAINED, sets))

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from wbvla.core.errors import ConfigError, DataError
+from wbvla.core.run import plain
 from wbvla.data.augment import AugmentConfig, Draws, augment, draw
 from wbvla.data.features import ACTION, IMAGE, STATE
 from wbvla.data.mirror import WindowMirror, flip
@@ -261,10 +262,17 @@ def label_digests(sets: Sequence[Dataset], streams: Sequence[StreamConfig]) -> d
     return result
 
 
-def data_identity(sets: Sequence[Dataset], held_out: float, streams: Sequence[StreamConfig]) -> dict[str, Any]:
-    """What a run that goes on must share with the one that began: recordings, split and labels."""
+def data_identity(
+    sets: Sequence[Dataset],
+    held_out: float,
+    streams: Sequence[StreamConfig],
+    changes: AugmentConfig,
+    mixture: Sequence[float],
+) -> dict[str, Any]:
+    """What a run that goes on must share with the one that began: recordings, split, labels, how batches are made."""
     seen = [identity_of(dataset, split_episodes(dataset, held_out)[1]) for dataset in sets]
-    return {"sets": seen, "labels": label_digests(sets, streams)}
+    made = {"augment": plain(changes), "mixture": list(mixture)}
+    return {"sets": seen, "labels": label_digests(sets, streams), **made}
 
 
 def flag_weights(samples: Sequence[Samples], arms: int, most: float = 10.0) -> Float[Tensor, "3 3"]:
