@@ -5,10 +5,12 @@
 Walks to things as in `wbvla record egovideo`, drawn small. From one frame and the instruction, small networks predict
 what the camera truly does in the next 0.6 s: turn left, turn right, go ahead, or none of them. `text` sees a bag of the
 instruction's words, `image` the picture, `text_image` both: the words look for their thing in a feature map (soft
-attention over places), and what is there and where decides. Per seed (of the networks) another fifth of the rooms, with
-their people, is kept for testing; `majority` always says the most frequent motion of the training clips. Intervals are
-95 %, by bootstrap over whole test clips of all seeds. `text_gain` and `text_image_gain` are differences to `majority`,
-on the same clips. `starts`: the same over first frames only, where left and right are balanced by construction.
+attention over places), and what is there and where decides. Those that see learn from mirrored pictures too, with words
+and sides mirrored; `text` learns from the words as they were said, so that a side they gave away would show. Per seed
+(of the networks) another fifth of the rooms, with their people, is kept for testing; `majority` always says the most
+frequent motion of the training clips. Intervals are 95 %, by bootstrap over whole test clips of all seeds. `text_gain`
+and `text_image_gain` are differences to `majority`, on the same clips. `starts`: the same over first frames only, where
+left and right are balanced by construction; there `text_first` and `majority_first` learnt from first frames alone.
 The long form writes docs/results/goal_language.json. Last line: one JSON object.
 """
 
@@ -28,6 +30,7 @@ from wbvla.collect.ego.clips import ClipConfig, draw_clip
 from wbvla.collect.ego.room import EgoRoom, RoomPlan
 from wbvla.core.files import write_json
 from wbvla.core.run import provenance
+from wbvla.data.phrases import mirror_words
 from wbvla.sim.camera import RenderConfig
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "goal_language.json"
@@ -63,6 +66,8 @@ class Frames:
     """uint8, frame x 3 x height x width"""
     words: Tensor
     """frame x word of the vocabulary, 0 or 1"""
+    mirrored: Tensor
+    """the same of the words with left and right exchanged"""
     labels: Tensor
     clip: np.ndarray
     room: np.ndarray
@@ -91,13 +96,20 @@ def draw_frames(options: Options) -> Frames:
                 said.append(clip.phrasings[0].lower().split())
                 rows.append((motion_class(clip.walk.twist[frame : frame + GAP]), index, number, frame == 0))
         room.close()
-    vocabulary = {word: i for i, word in enumerate(sorted({w for words in said for w in words}))}
+    other = [mirror_words(" ".join(words)).split() for words in said]
+    vocabulary = {word: i for i, word in enumerate(sorted({w for words in (*said, *other) for w in words}))}
+    labels, clip_of, room_of, is_start = (np.array(column) for column in zip(*rows))
+    pictures = torch.from_numpy(np.stack(images))
+    bags = bags_of_words(said, vocabulary), bags_of_words(other, vocabulary)
+    return Frames(pictures, *bags, torch.from_numpy(labels), clip_of, room_of, is_start.astype(bool))
+
+
+def bags_of_words(said: list[list[str]], vocabulary: dict[str, int]) -> Tensor:
+    """Sentence x word, 1 where it occurs."""
     words = torch.zeros(len(said), len(vocabulary))
     for row, sentence in enumerate(said):
         words[row, [vocabulary[w] for w in sentence]] = 1.0
-    labels, clip_of, room_of, is_start = (np.array(column) for column in zip(*rows))
-    pictures = torch.from_numpy(np.stack(images))
-    return Frames(pictures, words, torch.from_numpy(labels), clip_of, room_of, is_start.astype(bool))
+    return words
 
 
 class Predictor(nn.Module):
@@ -137,7 +149,7 @@ class Predictor(nn.Module):
 
 
 def fit(name: str, frames: Frames, train: np.ndarray, seed: int, epochs: int) -> Predictor:
-    """Train one network; a mirrored picture is its own sample, with left and right exchanged."""
+    """Train one network; for one that sees, a mirrored picture is its own sample, left and right exchanged in all."""
     torch.manual_seed(seed)
     net, order = Predictor(name, frames.words.shape[1]), torch.from_numpy(np.flatnonzero(train))
     steps = epochs * (len(order) // 64 + 1)
@@ -146,12 +158,13 @@ def fit(name: str, frames: Frames, train: np.ndarray, seed: int, epochs: int) ->
     swap = torch.tensor([1, 0, 2, 3])
     for _ in range(epochs):
         for rows in order[torch.randperm(len(order))].split(64):
-            images, labels = frames.images[rows], frames.labels[rows]
-            flip = torch.rand(len(rows)) < 0.5
+            images, words, labels = frames.images[rows], frames.words[rows], frames.labels[rows]
+            flip = (torch.rand(len(rows)) < 0.5) & net.sees
             images = torch.where(flip[:, None, None, None], images.flip(-1), images)
+            words = torch.where(flip[:, None], frames.mirrored[rows], words)
             labels = torch.where(flip, swap[labels], labels)
             optimizer.zero_grad()
-            nn.functional.cross_entropy(net(images, frames.words[rows]), labels).backward()
+            nn.functional.cross_entropy(net(images, words), labels).backward()
             optimizer.step()
             schedule.step()
     return net.eval()
@@ -184,10 +197,20 @@ def summary(hits: dict[str, np.ndarray], clip: np.ndarray) -> dict[str, Any]:
     return found
 
 
+def at_starts(frames: Frames, test: np.ndarray, seed: int, epochs: int) -> dict[str, np.ndarray]:
+    """What learns from first frames alone, on the first frames of the test clips."""
+    train, asked = ~test & frames.is_start, test & frames.is_start
+    usual = int(np.bincount(frames.labels[train].numpy()).argmax())
+    net = fit("text", frames, train, seed, epochs)
+    same = (frames.labels[asked] == usual).numpy()
+    return {"majority_first": same.astype(float), "text_first": right(net, frames, asked).astype(float)}
+
+
 def measure(options: Options) -> dict[str, Any]:
     """All networks, all seeds."""
     frames = draw_frames(options)
     hits: dict[str, list[np.ndarray]] = {name: [] for name in ("majority", *MODELS)}
+    first: dict[str, list[np.ndarray]] = {"majority_first": [], "text_first": []}
     clips, starts = [], []
     for seed in range(options.seeds):
         test = frames.room % FOLDS == seed % FOLDS
@@ -197,13 +220,17 @@ def measure(options: Options) -> dict[str, Any]:
             net = fit(name, frames, ~test, seed, options.epochs)
             hits[name].append(right(net, frames, test).astype(float))
             print(f"seed {seed}: {name} is right in {hits[name][-1].mean():.3f} of the frames", flush=True)
+        for name, found in at_starts(frames, test, seed, options.epochs).items():
+            first[name].append(found)
         clips.append(frames.clip[test] + seed * 10_000_000)
         starts.append(frames.is_start[test])
     every, clip, start = {n: np.concatenate(h) for n, h in hits.items()}, np.concatenate(clips), np.concatenate(starts)
+    at_first = {name: values[start] for name, values in every.items()}
+    at_first |= {name: np.concatenate(values) for name, values in first.items()}
     shares = np.bincount(frames.labels.numpy(), minlength=len(CLASSES)) / len(frames.labels)
     return {
         **summary(every, clip),
-        "starts": summary({name: values[start] for name, values in every.items()}, clip[start]),
+        "starts": summary(at_first, clip[start]),
         "shares": dict(zip(CLASSES, np.round(shares, 3).tolist())),
         "clips": len(set(frames.clip.tolist())),
         "frames": len(frames.labels),

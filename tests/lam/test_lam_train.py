@@ -15,7 +15,7 @@ from wbvla.data.reader import Dataset
 from wbvla.lam.artefact import open_lam
 from wbvla.lam.label import NO_CODE, label
 from wbvla.lam.model import LamConfig, LatentActionModel
-from wbvla.lam.pairs import Pairs, PairSource, open_datasets, split_episodes
+from wbvla.lam.pairs import Pairs, PairSource, open_datasets
 from wbvla.lam.probe import ProbeConfig, motion_of_pairs, probe
 from wbvla.lam.quality import QualityConfig, judge
 from wbvla.lam.quantizer import QuantizerConfig
@@ -69,8 +69,7 @@ def test_pairs_never_cross_an_episode_and_are_the_gap_apart(recording):
 def test_held_out_episodes_are_never_drawn_for_training(recording):
     (seen,), (unseen,) = split_pairs([Dataset(recording)], CONFIG)
     assert not {*seen.where[:, 0]} & {*unseen.where[:, 0]}
-    assert len({*unseen.where[:, 0]}) == 2
-    assert split_episodes(8, 0.25, 0) == split_episodes(8, 0.25, 0) != split_episodes(8, 0.25, 1)
+    assert {*unseen.where[:, 0]} == {6, 7}, "neighbours, as the VLA holds them out"
 
 
 def test_a_short_recording_gets_as_many_pairs_as_a_long_one(recording, tmp_path):
@@ -93,8 +92,6 @@ def test_a_run_without_codes_at_its_end_is_refused_at_its_beginning():
 def test_a_missing_camera_and_too_few_episodes_are_named(recording):
     with pytest.raises(DataError, match=r"no camera .*left_hand.*; it has .*head"):
         open_datasets([recording], dataclasses.replace(MODEL, cameras=("observation.images.left_hand",)))
-    with pytest.raises(DataError, match="1 episodes cannot be split"):
-        split_episodes(1, 0.2, 0)
 
 
 def test_two_steps_then_two_more_equal_four_to_the_bit_k_means_included(recording, tmp_path):
@@ -196,6 +193,18 @@ def test_the_gate_sees_a_collapsed_model_although_it_gains_over_copying(recordin
     if collapse == "one code":
         assert quality.perplexity == pytest.approx((1.0, 1.0))
         assert any("token 1 has perplexity 1.00" in f for f in quality.faults)
+
+
+def test_one_held_out_episode_cannot_pass_the_gate(recording):
+    """An interval over episodes has no width with one of them."""
+    model, data = build(CONFIG), Dataset(recording)
+    batch = Pairs.of(data, MODEL, [0], in_memory=True).get(range(8))
+    for _ in range(3):
+        model(batch["now"], batch["later"])
+    model.eval()
+    alone, two = (judge(model, [Pairs.of(data, MODEL, e, in_memory=True)], CONFIG.quality) for e in ([6], [6, 7]))
+    assert "one held-out episode" in alone.faults[0]
+    assert not any("one held-out episode" in f for f in two.faults)
 
 
 class Oracle(LatentActionModel):

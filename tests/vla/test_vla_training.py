@@ -24,7 +24,7 @@ from wbvla.vla.artefact import load_vla
 from wbvla.vla.finetune import FinetuneConfig
 from wbvla.vla.policy import PolicyConfig, load_policy
 from wbvla.vla.pretrain import PretrainConfig, Trained
-from wbvla.vla.samples import Samples, as_tensors, flag_weights, split_episodes
+from wbvla.vla.samples import Samples, as_tensors, flag_weights
 
 WALK, LIFT = "walk to the bright side of the room", "lift the box"
 
@@ -226,13 +226,6 @@ def test_windows_end_with_their_episode_and_targets_line_up(dataset: Path, pretr
     lazy = Samples(source, [1, 4], loaded.inputs, loaded.model.config, in_memory=False)
     frames = np.array([3, 23, 12])
     assert np.array_equal(lazy.batch(frames)["images"], samples.batch(frames)["images"])
-
-
-@pytest.mark.parametrize(("episodes", "share", "held"), [(12, 0.25, 3), (12, 0.0, 1), (12, 0.5, 6)])
-def test_split_keeps_neighbours_together(dataset: Path, episodes: int, share: float, held: int) -> None:
-    training, held_out = split_episodes(Dataset(dataset), share)
-    assert sorted(training + held_out) == list(range(episodes))
-    assert held_out == list(range(episodes - held, episodes))
 
 
 def fake_lmo(folder: Path, robot: str, height_range_m: tuple[float, float]) -> Path:

@@ -23,6 +23,8 @@ class Options:
     """column to write; empty takes `latent.<stream of the model>`"""
     force: bool = False
     """label although the model failed its gate; the dataset's labels.json says so"""
+    device: str = "cpu"
+    """torch device"""
 
 
 def main(argv: list[str]) -> int:
@@ -37,6 +39,7 @@ def main(argv: list[str]) -> int:
             options.column,
             options.force,
             lambda done, total: progress.update(task, completed=done, total=total),
+            options.device,
         )
     console.print(f"column {name} written to {options.dataset}")
     return 0

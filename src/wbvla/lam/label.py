@@ -27,6 +27,7 @@ def label(
     column: str = "",
     force: bool = False,
     on_episode: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> str:
     """Write the codes of the pair (t, t + gap) to each frame t; returns the column's name.
 
@@ -37,6 +38,7 @@ def label(
         column: name of the column; empty takes `latent.<stream>`.
         force: label although the model failed its quality gate.
         on_episode: called with (episodes done, episodes).
+        device: torch device that encodes.
 
     Raises:
         ContractMismatch: the model failed its gate.
@@ -46,6 +48,7 @@ def label(
     model, opened = open_lam(artefact)
     if not force:
         require_quality(opened)
+    model.to(device)
     (data,) = open_datasets([dataset], model.config)
     name = column or f"latent.{model.config.stream}"
     tokens = model.config.quantizer.num_tokens

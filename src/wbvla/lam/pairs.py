@@ -28,15 +28,6 @@ def read_frames(
     return np.concatenate([data.frames(c, episode, indices, size) for c in config.cameras], axis=2)
 
 
-def split_episodes(num_episodes: int, held_out: float, seed: int) -> tuple[list[int], list[int]]:
-    """Episodes to train on and episodes to judge by, at least one each; a function of the seed alone."""
-    if num_episodes < 2:
-        raise DataError(f"{num_episodes} episodes cannot be split into training and held-out ones; record more")
-    order = np.random.default_rng(seed).permutation(num_episodes)
-    count = min(max(1, round(held_out * num_episodes)), num_episodes - 1)
-    return sorted(int(e) for e in order[count:]), sorted(int(e) for e in order[:count])
-
-
 @dataclass(frozen=True)
 class Pairs:
     """Frame pairs of one dataset: episode and first frame of each, and the frames if they are kept in memory."""

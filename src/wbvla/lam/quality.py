@@ -97,8 +97,15 @@ def judge(model: LatentActionModel, parts: Sequence[Pairs], config: QualityConfi
         cycle=float((errors.codes == errors.again).mean()),
         pairs=len(errors.model),
         episodes=len(np.unique(errors.episode)),
-        faults=_faults(gain, code_gain, perplexity.tolist(), config),
+        faults=(*_too_few(errors), *_faults(gain, code_gain, perplexity.tolist(), config)),
     )
+
+
+def _too_few(errors: _Errors) -> tuple[str, ...]:
+    """An interval over episodes needs two of them; of one it has no width and says nothing."""
+    if len(np.unique(errors.episode)) > 1:
+        return ()
+    return ("judged on one held-out episode, which gives no interval: record more, or raise held_out",)
 
 
 def _faults(gain: Estimate, code_gain: Estimate, perplexity: Sequence[float], config: QualityConfig) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from wbvla.core.files import write_json
 from wbvla.core.run import open_run, plain
 from wbvla.data.augment import OFF, AugmentConfig
 from wbvla.data.sources import Chosen, Source, identity_of
+from wbvla.data.split import split_episodes
 from wbvla.lam.artefact import lam_contract, save_lam
 from wbvla.lam.model import LamConfig, LatentActionModel, lam_loss
-from wbvla.lam.pairs import Pairs, PairSource, open_sources, split_episodes
+from wbvla.lam.pairs import Pairs, PairSource, open_sources
 from wbvla.lam.probe import ProbeConfig, ProbeResult, has_truth, probe
 from wbvla.lam.quality import Quality, QualityConfig, judge
 from wbvla.lam.streamed import StreamedPairs, pair_stream
@@ -114,18 +115,17 @@ def training_pairs(
     """Where training batches come from: drawn at random, or streamed."""
     if not config.stream_mib:
         return PairSource(parts, config.loop.batch_size, config.augment)
-    chosen = [Chosen(s, split_episodes(s.num_episodes, config.held_out, config.loop.seed)[0]) for s in sets]
+    chosen = [Chosen(s, split_episodes(s, config.held_out)[0]) for s in sets]
     size, seed, workers = config.loop.batch_size, config.loop.seed, config.stream_workers
     plan = pair_stream(config.model, size, seed, len(sets), config.stream_mib, workers)
     return StreamedPairs(chosen, plan, config.augment)
 
 
 def split_pairs(sets: Sequence[Source], config: LamTrainConfig) -> tuple[list[Pairs], list[Pairs]]:
-    """(training, held-out) pairs of each dataset, split by episode."""
+    """(training, held-out) pairs of each dataset, split by blocks of episodes (`data/split.py`)."""
     parts: tuple[list[Pairs], list[Pairs]] = ([], [])
     for data in sets:
-        split = split_episodes(data.num_episodes, config.held_out, config.loop.seed)
-        for side, episodes in zip(parts, split, strict=True):
+        for side, episodes in zip(parts, split_episodes(data, config.held_out), strict=True):
             side.append(Pairs.of(data, config.model, episodes, config.in_memory and not config.stream_mib))
     return parts
 

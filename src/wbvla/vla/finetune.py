@@ -16,6 +16,7 @@ from wbvla.core.run import open_run
 from wbvla.data.augment import AugmentConfig
 from wbvla.data.features import ACTION, STATE
 from wbvla.data.reader import Dataset
+from wbvla.data.split import split_episodes
 from wbvla.data.stats import describe
 from wbvla.data.transforms import Normalizer
 from wbvla.train.loop import Hooks, LoopConfig, Progress, fit
@@ -26,7 +27,7 @@ from wbvla.vla.imitation import action_figures, mean_action, target_chunk
 from wbvla.vla.inputs import Inputs
 from wbvla.vla.lora import LoraConfig, add_lora, has_lora
 from wbvla.vla.pretrain import ARTEFACT, FIGURES, Trained, as_vla, load_parts, spread_weights
-from wbvla.vla.samples import Batches, data_identity, flag_weights, label_digests, open_datasets, split_episodes
+from wbvla.vla.samples import Batches, data_identity, flag_weights, label_digests, open_datasets
 
 HEADS = ("queries", "camera_embed", "code_heads", "action_decoder")
 VISION = ("prismatic.vision_backbone", "prismatic.projector")

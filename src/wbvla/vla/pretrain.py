@@ -13,6 +13,7 @@ from wbvla.core.files import write_json
 from wbvla.core.run import open_run
 from wbvla.data.augment import AugmentConfig
 from wbvla.data.reader import Dataset
+from wbvla.data.split import split_episodes
 from wbvla.data.transforms import Normalizer
 from wbvla.train.loop import Hooks, LoopConfig, Progress, fit
 from wbvla.vla.artefact import PRETRAINED, save_vla, vla_contract
@@ -20,7 +21,7 @@ from wbvla.vla.codes import INPUT_KEYS, code_figures, code_loss, majority_codes
 from wbvla.vla.inputs import Inputs, InputsConfig
 from wbvla.vla.model import Vla, VlaConfig
 from wbvla.vla.release import load_release
-from wbvla.vla.samples import Batches, Samples, data_identity, label_digests, open_datasets, split_episodes
+from wbvla.vla.samples import Batches, Samples, data_identity, label_digests, open_datasets
 from wbvla.vla.tokens import PromptConfig, build_tokenizer, load_tokenizer
 
 ARTEFACT, FIGURES = "vla", "figures.json"

@@ -18,6 +18,7 @@ from wbvla.data.mirror import WindowMirror, flip
 from wbvla.data.phrases import load_phrases, mirror_words
 from wbvla.data.reader import Dataset
 from wbvla.data.sources import identity_of
+from wbvla.data.split import split_episodes
 from wbvla.robots.mirror import swap_sides
 from wbvla.robots.platforms import load_robot
 from wbvla.vla.inputs import Inputs
@@ -217,23 +218,6 @@ def as_tensors(rows: dict[str, np.ndarray], instructions: Sequence[str], inputs:
     """A batch of `Samples` as the model's tensors, with `text` and `text_mask` added."""
     text, mask = inputs.text(instructions)
     return {**{k: torch.from_numpy(v) for k, v in rows.items()}, "text": text, "text_mask": mask}
-
-
-def split_episodes(dataset: Dataset, held_out: float) -> tuple[list[int], list[int]]:
-    """(training, held-out) episodes; raises DataError below two.
-
-    Held out are blocks of up to ten consecutive episodes, evenly over the dataset and ending with its last: what is
-    recorded in a row (one room, one table) is then either seen in training or not at all.
-    """
-    total = dataset.num_episodes
-    if total < 2:
-        raise DataError(f"{dataset.root} has {total} episodes; two are needed to hold one out")
-    count = min(max(1, round(held_out * total)), total - 1)
-    size = min(10, count)
-    blocks = count // size
-    ends = [total - round((blocks - 1 - i) * total / blocks / size) * size for i in range(blocks)]
-    chosen = {e for end in ends for e in range(end - size, end)}
-    return [e for e in range(total) if e not in chosen], sorted(chosen)
 
 
 def spread(samples: Samples, count: int) -> Int[np.ndarray, " sample"]:
