@@ -11,8 +11,8 @@ velocity interface); each curriculum left out (`no_assist`, `no_stall`, `no_feed
 Each run is measured by the protocol of `lmo_protocol.py`, plain and disturbed, always without help; `help_left` is what
 its last iteration still had. Runs are kept in FOLDER, finished ones are not repeated, so several processes may share
 the work with `--only`. Last line: one JSON object; the long form puts every run that FOLDER has into
-docs/results/lmo_ablation.json, in place of an earlier one of the same variant and seed; each row names its own commit
-and machine.
+docs/results/lmo_ablation.json, in place of an earlier one of the same variant and seed; each row names the
+commit and machine that measured it, and under `trained_at` those that its run folder was opened with.
 """
 
 import argparse
@@ -93,12 +93,15 @@ def run(name: str, seed: int, folder: Path, quick: bool) -> dict[str, Any]:
         alone = replace(config.fade, assist=0.0, feed_forward=0.0)
         config = replace(config, iterations=2, stages=config.stages[:1], environment=small, fade=alone)
     checkpoint = train(config, folder, _report(name, seed))
+    told = json.loads((folder / "run.json").read_text())
+    trained_at = told.get("commits", [told["commit"]])
     each, rows = (2 if quick else 32), read_metrics(folder / METRICS)
     row: dict[str, Any] = {"name": name, "seed": seed, "env_steps": rows[-1]["env_steps"]}
     row |= {
         "train_s": round(rows[-1]["seconds"], 1),
         "robots_each": each,
         "help_left": max(rows[-1]["assist"], rows[-1]["feed_forward"]),
+        "trained_at": trained_at,
     }
     spec, calm = load_robot(config.robot), plain(seed)
     # not `export`, which refuses a policy that still leans on help: here that is a result

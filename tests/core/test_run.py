@@ -28,6 +28,17 @@ def test_a_run_that_goes_on_as_it_was_has_no_past(tmp_path: Path) -> None:
     assert "before" not in found
 
 
+def test_the_commits_of_a_run_that_went_on_with_other_code_are_kept(tmp_path: Path) -> None:
+    open_run(tmp_path, Config(), 3)
+    first = told(tmp_path)
+    assert "commits" not in first
+    (tmp_path / "run.json").write_text(json.dumps({**first, "commit": "0123456789ab"}))
+    for _ in range(2):
+        open_run(tmp_path, Config(), 3)
+    assert told(tmp_path)["commits"] == ["0123456789ab", first["commit"]]
+    assert told(tmp_path)["commit"] == first["commit"]
+
+
 def test_every_other_config_and_seed_of_a_run_is_kept_in_order(tmp_path: Path) -> None:
     for config, seed in ((Config(), 3), (Config(rate=0.2), 3), (Config(rate=0.2), 4), (Config(rate=0.2), 4)):
         open_run(tmp_path, config, seed)

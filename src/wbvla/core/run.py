@@ -139,8 +139,8 @@ def provenance() -> dict[str, Any]:
 def open_run(folder: Path, config: Any, seed: int) -> Path:
     """Create a run folder holding run.json (resolved config, seed, provenance), or go on in one; returns it.
 
-    A run that goes on with another config or seed keeps those it had under `before`, oldest first: what it becomes was
-    made by all of them.
+    A run that goes on with another config or seed keeps those it had under `before`, one that goes on with other code
+    its commits under `commits`, oldest first: what it becomes was made by all of them.
     """
     path, now = folder / "run.json", {"seed": seed, "config": json.loads(json.dumps(plain(config)))}
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,5 +148,8 @@ def open_run(folder: Path, config: Any, seed: int) -> Path:
     before = there.get("before", [])
     if there and any(there.get(key) != value for key, value in now.items()):
         before = [*before, {key: there.get(key) for key in (*now, "commit")}]
-    write_json(path, {**now, **provenance(), **({"before": before} if before else {})})
+    origin = provenance()
+    commits = list(dict.fromkeys([*there.get("commits", []), *([there["commit"]] if there else []), origin["commit"]]))
+    past = ({"before": before} if before else {}) | ({"commits": commits} if len(commits) > 1 else {})
+    write_json(path, {**now, **origin, **past})
     return folder
