@@ -136,7 +136,8 @@ def measure_lmo(space: Workspace, bar: Bar) -> Outcome:
         samples=each * len(moves),
     )
     made = f"{each * len(DIRECTIONS)} robots commanded in six directions; {100 * falls:.0f} % fell"
-    return Outcome(made=made, where=str(space.lmo), figure=figure, details={"rows": rows})
+    where = str(space.lmo) if space.from_scratch else f"{space.lmo.name}, shipped with the package"
+    return Outcome(made=made, where=where, figure=figure, details={"rows": rows})
 
 
 def collect_egovideo(space: Workspace, bar: Bar) -> Outcome:
