@@ -201,6 +201,23 @@ def test_a_cell_without_an_interval_has_none() -> None:
     assert _half([0.3, None]) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.0503, "m", "0.0503"),
+        (0.0500004, "m", "0.0500004"),
+        (0.06, "m", "0.060"),
+        (0.05, "m", "0.050"),
+        (0.0, "robots", "0"),
+    ],
+)
+def test_a_value_that_failed_never_reads_as_its_limit(value: float, unit: str, shown: str) -> None:
+    """0.0503 m against 0.050 m: `0.050, asked <= 0.050` would be no reason."""
+    measure = Measure(name="way", value=value, worst=None, limit=0.05, sense="<=", unit=unit)
+    assert measure.shown(value) == shown
+    assert measure.passed or measure.shown(value) != measure.shown(measure.limit)
+
+
 def test_page_shows_verdicts_and_needs_no_network(walker: StageResult) -> None:
     cells = {**PAPER, "turn_pos_m": 0.5, "falls": 1, "episodes": 72, "height_mae_m": 0.01}
     cells |= {"drift_stand_m": 0.01, "drift_squat_m": None}

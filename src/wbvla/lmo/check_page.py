@@ -105,10 +105,10 @@ def _tests(stage: StageResult) -> str:
     for test in stage.tests:
         rows = []
         for m in test.measures:
-            sign, digits = ("&ge;", "&le;")[m.sense == AT_MOST], 0 if m.unit == "robots" else 3
+            sign = ("&ge;", "&le;")[m.sense == AT_MOST]
             worst = "" if m.worst is None else number(m.worst)
-            limit = f"{sign} {m.limit:.{digits}f} {m.unit}"
-            rows.append([escape(m.name), number(m.value, digits), worst, limit, verdict(m.passed)])
+            limit = f"{sign} {m.shown(m.limit)} {m.unit}"
+            rows.append([escape(m.name), number(m.value, m.decimals), worst, limit, verdict(m.passed)])
         head = [f"{_words(test.name)}: {verdict(test.passed)}", "mean", "worst", "limit", ""]
         tables.append(f"<div>{table(head, rows)}</div>")
     words = (

@@ -61,7 +61,7 @@ class Limits:
     slip_mps: float = 0.15
     """of a foot that bears weight: a gait without visible slip was measured at 0.04 to 0.06 [m/s]"""
     height_m: float = 0.02
-    """mean absolute error of a held height: the issue's aim over the whole range [m]"""
+    """mean absolute error of a held height: asked for over the whole range [m]"""
     squat_place_m: float = 0.15
     """away from the place of a squat: half a step [m]"""
     rest_mps: float = 0.05
@@ -107,6 +107,18 @@ class Measure:
             return False
         return bool(self.value >= self.limit if self.sense == AT_LEAST else self.value <= self.limit)
 
+    @property
+    def decimals(self) -> int:
+        """Places to show: three (none for robots), and more where a value that failed would read as its limit."""
+        least = 0 if self.unit == "robots" else 3
+        if self.passed or self.value is None:
+            return least
+        return next((d for d in range(least, 7) if f"{self.value:.{d}f}" != f"{self.limit:.{d}f}"), 7)
+
+    def shown(self, value: float) -> str:
+        """A value or the limit in these places."""
+        return f"{value:.{self.decimals}f}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageTest:
@@ -138,8 +150,8 @@ class StageResult:
         """One line per test, with what it missed."""
         lines = []
         for test in self.tests:
-            shown = [(m, "nothing" if m.value is None else f"{m.value:.3f}") for m in test.measures if not m.passed]
-            missed = [f"{m.name} {value}, asked {m.sense} {m.limit:.3f} {m.unit}" for m, value in shown]
+            shown = [(m, "nothing" if m.value is None else m.shown(m.value)) for m in test.measures if not m.passed]
+            missed = [f"{m.name} {value}, asked {m.sense} {m.shown(m.limit)} {m.unit}" for m, value in shown]
             lines.append(f"{'pass' if test.passed else 'FAIL'}  {test.name:<11} {'; '.join(missed)}".rstrip())
         return lines
 
