@@ -11,7 +11,8 @@ def split_episodes(source: Source, held_out: float) -> tuple[list[int], list[int
     """(training, held-out) episodes, a function of their number alone; raises DataError below two.
 
     Held out are blocks of up to ten consecutive episodes, evenly over the recording and ending with its last: what is
-    recorded in a row (one room, one table) is then either seen in training or not at all.
+    recorded in a row (one room, one table) is then either seen in training or not at all. Of a small recording that is
+    sorted by kind (clips of one motion after the other), that is its last kind alone: mix it, or record more.
     """
     total = source.num_episodes
     if total < 2:
